@@ -1,0 +1,90 @@
+"""Generation with the embedded model, with or without an image prompt: the product's path without a WebUI."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from embedded.checkpoint import LatentDiffusion
+from embedded.control import ControlNet
+from embedded.samplers import sample
+from embedded.unet_calls import GuidedModel, Structure
+from lib_indetail.adain import blended_adain
+from lib_indetail.chain import Chain
+from lib_indetail.hooks import InDetailHooks
+from lib_indetail.inversion import Inverter
+from lib_indetail.passes import as_model, image_passes, plain_pass
+from lib_indetail.plans import planner
+from lib_indetail.preparation import prepare_chain
+from lib_indetail.settings import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to generate. `seeds` gives one picture each; `hint` [1, 3, H, W] in 0..1 is for a ControlNet.
+
+    `initial` [1 or n, 4, h, w] with `denoising` below 1 makes it image-to-image.
+    """
+
+    prompt: str
+    seeds: Sequence[int] = (0,)
+    negative: str = ""
+    guidance_scale: float = 5.0
+    steps: int = 20
+    sampler: str = "ddim"
+    scheduler: str = "plain"
+    size: tuple[int, int] = (16, 16)
+    hint: torch.Tensor | None = None
+    initial: torch.Tensor | None = None
+    denoising: float = 1.0
+    progress: Callable[[int, int], None] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePrompt:
+    """An inverted picture, ready for any number of generations with the same text and model."""
+
+    chain: Chain
+    passes: dict
+    settings: Settings
+
+
+@torch.no_grad()
+def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings: Settings,
+            progress: Callable[[int, int], None] | None = None,
+            interrupted: Callable[[], bool] | None = None) -> ImagePrompt:
+    """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`."""
+    with_text, without_text = (plain_pass(model.unet, model.text([text])) for text in (settings.text_for(prompt), ""))
+    inverter = Inverter(model.schedule, model.prediction, progress, interrupted)
+    chain = prepare_chain(settings, inverter, as_model(with_text), latent)
+    return ImagePrompt(chain, dict(image_passes(settings, with_text, without_text)), settings)
+
+
+@torch.no_grad()
+def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | None = None,
+             control: ControlNet | None = None) -> torch.Tensor:
+    """Clean latents of the pictures, [n, 4, h, w]."""
+    cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
+                    for text in (request.prompt, request.negative))
+    structure = Structure(control, request.hint) if control is not None else None
+    with contextlib.ExitStack() as stack:
+        hooks = None
+        if image is not None and image.settings.acts:
+            hooks = stack.enter_context(InDetailHooks(model.unet, image.chain.at, image.passes,
+                                                      planner(image.settings), blocks=image.settings.blocks))
+        guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure)
+        return sample(guided, request, _tinted(request, image))
+
+
+def _tinted(request: Request, image: ImagePrompt | None) -> Callable[[torch.Tensor, float], torch.Tensor]:
+    """AdaIN of unit noise at the pass's first sigma; only where the pass starts from pure noise."""
+    def tint(noise: torch.Tensor, sigma: float) -> torch.Tensor:
+        if image is None or not image.settings.acts or request.initial is not None:
+            return noise
+        amount = image.settings.strength * image.settings.adain
+        return blended_adain(noise, image.chain.at(sigma), amount)
+
+    return tint

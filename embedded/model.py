@@ -1,0 +1,76 @@
+"""The embedded checkpoint's networks: UNet and VAE in ldm's layout, the CLIP text tower, the noise schedule."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+with contextlib.redirect_stdout(io.StringIO()):
+    from ldm.modules.attention import CrossAttention
+    from ldm.modules.diffusionmodules.model import Decoder, Encoder
+    from ldm.modules.diffusionmodules.openaimodel import UNetModel
+    from ldm.modules.distributions.distributions import DiagonalGaussianDistribution
+
+HERE = Path(__file__).resolve().parent
+TEXT_TOWER = HERE / "text_tower"
+CONTEXT_DIM = 64
+UNET = dict(image_size=16, in_channels=4, out_channels=4, model_channels=64, attention_resolutions=[1, 2, 4],
+            num_res_blocks=2, channel_mult=[1, 2, 2], num_heads=4, use_spatial_transformer=True,
+            transformer_depth=1, context_dim=CONTEXT_DIM, use_checkpoint=False, legacy=False)
+VAE = dict(double_z=True, z_channels=4, resolution=128, in_channels=3, out_ch=3, ch=64, ch_mult=[1, 1, 1, 1],
+           num_res_blocks=0, attn_resolutions=[], dropout=0.0)
+
+
+class SdpaCrossAttention(CrossAttention):
+    """ldm's CrossAttention with torch's fused attention, as an optimiser of the WebUI would replace it."""
+
+    def forward(self, x, context=None, mask=None):
+        context = x if context is None else context
+        rows = x.shape[0]
+        q, k, v = (t.view(rows, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2)
+                   for t in (self.to_q(x), self.to_k(context), self.to_v(context)))
+        return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(rows, x.shape[1], -1))
+
+
+def use_attention(unet: nn.Module, kind: type[CrossAttention] = SdpaCrossAttention) -> None:
+    """Give every attention layer of the UNet this class, hence its forward."""
+    for module in unet.modules():
+        if isinstance(module, CrossAttention):
+            module.__class__ = kind
+
+
+def build_unet(**changes) -> UNetModel:
+    unet = UNetModel(**(UNET | changes))
+    use_attention(unet)
+    return unet
+
+
+class AutoencoderKL(nn.Module):
+    """ldm's autoencoder: Encoder and Decoder with their two 1x1 convolutions. Pictures are [-1, 1], NCHW."""
+
+    def __init__(self, **changes):
+        super().__init__()
+        settings = VAE | changes
+        z = settings["z_channels"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.encoder = Encoder(**settings)
+            self.decoder = Decoder(**settings)
+        self.quant_conv = nn.Conv2d(2 * z, 2 * z, 1)
+        self.post_quant_conv = nn.Conv2d(z, z, 1)
+
+    def encode(self, pictures: torch.Tensor) -> DiagonalGaussianDistribution:
+        return DiagonalGaussianDistribution(self.quant_conv(self.encoder(pictures)))
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.post_quant_conv(latents))
+
+
+def alphas_cumprod(steps: int = 1000, start: float = 0.00085, end: float = 0.012) -> torch.Tensor:
+    """Stable Diffusion's "scaled linear" schedule: abar, [steps] float32."""
+    betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
+    return torch.cumprod(1 - betas, 0).float()

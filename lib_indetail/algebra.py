@@ -1,0 +1,178 @@
+"""One attention algebra: out = sum_j w_j A(Q, K_j, V_j).
+
+A plan is a tuple of strata. A stratum has a weight and an ordered list of key/value sources that one attention
+runs over. Stratified attention, concatenation, replacement, conflicting guidance, interpolation between two
+pictures, panel enhancement and region bias are all plans; none needs a hook of its own.
+
+Values that belong to tokens (weights, masks, biases, gains) may be tensors, or functions of the layer's token
+count that give tensors, since one plan serves layers of several resolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lib_indetail.attention import HostAttention, LogitBias
+
+PerToken = torch.Tensor | Callable[[int], torch.Tensor]
+KeysValues = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Own:
+    """The row's own keys and values."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Keys and values recorded under this name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Blend:
+    """(1 - amount) first + amount second: keys and values between two banks of equal length."""
+
+    first: str
+    second: str
+    amount: float
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a stratum's keys and values come from.
+
+    `keep` [keys] bool leaves the other keys out; `bias` is added to the logits, one number or
+    sum_r queries[q, r] keys[k, r]; `gain` [keys] scales values without touching the softmax.
+    """
+
+    origin: Own | Bank | Blend
+    keep: PerToken | None = None
+    bias: float | LogitBias | None = None
+    gain: PerToken | None = None
+
+    @property
+    def is_plain_own(self) -> bool:
+        return isinstance(self.origin, Own) and self.keep is self.bias is self.gain is None
+
+
+@dataclass(frozen=True, eq=False)
+class Stratum:
+    """One attention over the concatenated sources, with a weight.
+
+    The weight is a number, a tensor that broadcasts to [rows, query tokens, 1], or None for the rest:
+    one minus the weights of all other strata. A stratum left without keys has weight 0.
+    """
+
+    sources: tuple[Source, ...]
+    weight: float | PerToken | None = None
+
+
+Plan = tuple[Stratum, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCall:
+    """What a plan is evaluated on: some rows of one call of one attention layer.
+
+    `x` [rows, tokens, C] is what the queries are made from, `context` what the rows' own keys are made from,
+    `output` [rows, tokens, C] the host's own attention of these rows, `banks` the layer's recorded keys and
+    values, [1 or rows, keys, C'] each.
+    """
+
+    attention: HostAttention
+    module: nn.Module
+    x: torch.Tensor
+    context: torch.Tensor
+    output: torch.Tensor
+    banks: Mapping[str, KeysValues]
+
+
+def evaluate(plan: Plan, call: LayerCall) -> torch.Tensor:
+    """The layer's output under a plan, [rows, tokens, C]."""
+    answers = [(stratum.weight, answer) for stratum in plan
+               if not _is_zero(stratum.weight) and (answer := _answer(stratum, call)) is not None]
+    tokens = call.x.shape[1]
+    weights = [None if weight is None else _resolve(weight, tokens, call.x) for weight, _ in answers]
+    rest = 1 - sum(weight for weight in weights if weight is not None)
+    if None not in weights and not (isinstance(rest, float | int) and abs(rest) < 1e-9):
+        answers.append((None, _bias_alone(call)))
+        weights.append(None)
+    return _weighted_sum([(rest if weight is None else weight, answer)
+                          for weight, (_, answer) in zip(weights, answers)])
+
+
+def _weighted_sum(terms: list[tuple[float | torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    if len(terms) == 1 and _is_one(terms[0][0]):
+        return terms[0][1]
+    total = 0
+    for weight, answer in terms:
+        total = total + (weight.to(answer.dtype) if torch.is_tensor(weight) else weight) * answer
+    return total
+
+
+def _answer(stratum: Stratum, call: LayerCall) -> torch.Tensor | None:
+    """A(Q, K_j, V_j) after the output projection; None if no key is left."""
+    if len(stratum.sources) == 1 and stratum.sources[0].is_plain_own:
+        return call.output
+    gathered = [part for source in stratum.sources if (part := _gather(source, call)) is not None]
+    if not gathered:
+        return None
+    keys, values = (torch.cat([part[i].expand(len(call.x), -1, -1) for part in gathered], dim=1) for i in (0, 1))
+    biases = [part[2] for part in gathered]
+    bias = None if all(b is None for b in biases) else LogitBias.joined(
+        biases, [part[0].shape[1] for part in gathered], call.x)
+    return call.attention.attend(call.module, call.x, keys, values, bias)
+
+
+def _gather(source: Source, call: LayerCall) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
+    """Keys, values and bias of one source with its masked keys left out."""
+    keys, values = _keys_values(source.origin, call)
+    count = keys.shape[1]
+    if source.gain is not None:
+        values = values * _resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
+    bias = source.bias
+    if isinstance(bias, float | int):
+        bias = None if bias == 0 else LogitBias(torch.full((count, 1), float(bias), device=keys.device))
+    if source.keep is not None:
+        keep = _resolve(source.keep, count, keys)
+        if not keep.any():
+            return None
+        keys, values = keys[:, keep], values[:, keep]
+        bias = bias.kept(keep) if bias is not None else None
+    return keys, values, bias
+
+
+def _keys_values(origin: Own | Bank | Blend, call: LayerCall) -> KeysValues:
+    match origin:
+        case Own():
+            return call.attention.keys_values(call.module, call.context)
+        case Bank(name):
+            return call.banks[name]
+        case Blend(first, second, amount):
+            return tuple(torch.lerp(a, b, amount) for a, b in zip(call.banks[first], call.banks[second]))
+    raise TypeError(f"not an origin of keys and values: {origin!r}")
+
+
+def _bias_alone(call: LayerCall) -> torch.Tensor:
+    """The output projection of nothing: what a sum of weights other than 1 would count too often or too rarely."""
+    return call.attention.project(call.module, torch.zeros_like(call.x[:1, :1]))
+
+
+def _resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float | torch.Tensor:
+    if isinstance(value, float | int):
+        return value
+    return (value if torch.is_tensor(value) else value(tokens)).to(like.device)
+
+
+def _is_zero(weight: float | PerToken | None) -> bool:
+    return isinstance(weight, float | int) and weight == 0
+
+
+def _is_one(weight: float | torch.Tensor) -> bool:
+    return isinstance(weight, float | int) and weight == 1

@@ -1,0 +1,125 @@
+"""Attention itself belongs to the host: this runs the host's own function with keys and values of our choice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+_WIDENING = 8
+
+
+@dataclass(frozen=True, eq=False)
+class LogitBias:
+    """b(q, k) = sum_r queries[q, r] keys[k, r], added to every head's logits.
+
+    `keys` is [keys, r]; `queries` is [query tokens, r], or None for ones.
+    """
+
+    keys: torch.Tensor
+    queries: torch.Tensor | None = None
+
+    def kept(self, keep: torch.Tensor) -> LogitBias:
+        """The bias of the keys that a mask keeps."""
+        return LogitBias(self.keys[keep], self.queries)
+
+    @staticmethod
+    def joined(biases: list[LogitBias | None], counts: list[int], x: torch.Tensor) -> LogitBias:
+        """The bias of concatenated keys: `counts[i]` of them have `biases[i]`, or none."""
+        tokens = x.shape[1]
+        queries = [torch.ones(tokens, b.keys.shape[1]) if b.queries is None else b.queries
+                   for b in biases if b is not None]
+        columns = torch.block_diag(*(torch.zeros(count, 0) if b is None else b.keys.float().cpu()
+                                     for b, count in zip(biases, counts)))
+        return LogitBias(columns.to(x.device), torch.cat([q.to(x.device) for q in queries], dim=1))
+
+
+class HostAttention:
+    """Runs `type(module).forward`, whatever function the host has put there, on given keys and values.
+
+    A host that transforms contexts on their way to keys and values (hypernetworks) overrides `keys_values`.
+    """
+
+    def keys_values(self, module: nn.Module, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The module's own keys and values of `context` [rows, tokens, C]."""
+        return module.to_k(context), module.to_v(context)
+
+    def project(self, module: nn.Module, heads: torch.Tensor) -> torch.Tensor:
+        """The module's output projection."""
+        return module.to_out(heads)
+
+    def attend(self, module: nn.Module, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+               bias: LogitBias | None = None) -> torch.Tensor:
+        """softmax(Q K^T / sqrt(d) + b) V after the output projection, [rows, tokens, C].
+
+        Queries are the module's own of `x` [rows, tokens, C]; keys and values are [rows, keys, C'].
+        A bias travels in extra channels of every head, since most of the hosts' functions know no mask.
+        """
+        changes = dict(to_k=lambda _: keys, to_v=lambda _: values)
+        if bias is not None:
+            changes = _widened(module, keys, values, bias)
+        return type(module).forward(_StandIn(module, **changes), x, context=x)
+
+
+class _StandIn:
+    """A module for the length of one call: some attributes are ours, all others the module's."""
+
+    def __init__(self, module: nn.Module, **changes):
+        self.__dict__.update(changes, _module=module)
+
+    def __getattr__(self, name: str):
+        return getattr(self._module, name)
+
+
+def _widened(module: nn.Module, keys: torch.Tensor, values: torch.Tensor, bias: LogitBias) -> dict:
+    """Heads of d channels widened to D: q' = [q sqrt(D/d), sqrt(D) queries], k' = [k, keys], v' = [v, 0].
+
+    The host divides the logits by sqrt(D), so q'k' / sqrt(D) = qk / sqrt(d) + b. The extra channels of the
+    result are zero and are cut off before the output projection.
+    """
+    heads, inner = module.heads, keys.shape[-1]
+    narrow = inner // heads
+    rank = bias.keys.shape[1]
+    wide = narrow + math.ceil(rank / _WIDENING) * _WIDENING
+    extra_keys = _extra(bias.keys, wide - narrow, keys)
+    extra_queries = _extra(bias.queries, wide - narrow, keys) * wide**0.5
+
+    def to_q(x: torch.Tensor) -> torch.Tensor:
+        return _append(module.to_q(x) * (wide / narrow) ** 0.5, heads, extra_queries)
+
+    wide_keys = _append(keys, heads, extra_keys)
+    wide_values = _append(values, heads, torch.zeros_like(extra_keys))
+    return dict(to_q=to_q, to_k=lambda _: wide_keys, to_v=lambda _: wide_values, scale=wide**-0.5,
+                to_out=_CutThenProject(module.to_out, heads, narrow))
+
+
+def _extra(channels: torch.Tensor, width: int, like: torch.Tensor) -> torch.Tensor:
+    padded = torch.zeros(len(channels), width, dtype=like.dtype, device=like.device)
+    padded[:, :channels.shape[1]] = channels.to(like)
+    return padded
+
+
+def _append(x: torch.Tensor, heads: int, extra: torch.Tensor) -> torch.Tensor:
+    """[rows, n, heads * d] and [n, e] -> [rows, n, heads * (d + e)]."""
+    rows, n, _ = x.shape
+    split = x.view(rows, n, heads, -1)
+    return torch.cat([split, extra.to(x.dtype)[None, :, None].expand(rows, n, heads, -1)], -1).reshape(rows, n, -1)
+
+
+class _CutThenProject:
+    """to_out for widened heads. Hosts call it, or unpack it into projection and dropout."""
+
+    def __init__(self, to_out, heads: int, width: int):
+        self._to_out, self._heads, self._width = to_out, heads, width
+
+    def _cut(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(*x.shape[:2], self._heads, -1)[..., :self._width].reshape(*x.shape[:2], -1)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self._to_out(self._cut(x))
+
+    def __iter__(self):
+        projection, dropout = self._to_out
+        return iter((lambda x: projection(self._cut(x)), dropout))

@@ -1,0 +1,115 @@
+"""Inversion: from the image prompt's clean latent to a chain of noised latents (paper, section 3.1).
+
+A `Model` predicts one output per call for the image latent alone, with the inversion text and without
+classifier-free guidance: model(z [1, C, H, W], t) -> [1, C, H, W], noise or v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lib_indetail.chain import Chain
+from lib_indetail.errors import Interrupted
+from lib_indetail.noise import NoiseSchedule, noise_of
+
+Model = Callable[[torch.Tensor, float], torch.Tensor]
+Progress = Callable[[int, int], None]
+
+
+def ddim_nodes(count: int, steps: int = 1000) -> list[int]:
+    """The official grid: `count` ascending timesteps 1, 1 + s, 1 + 2 s, ... with s = steps // count."""
+    if not 1 <= count < steps:
+        raise ValueError(f"the number of nodes must be 1 to {steps - 1}, not {count}.")
+    return [1 + k * (steps // count) for k in range(count)]
+
+
+@dataclass(frozen=True)
+class Inverter:
+    """Walks a latent up the noise levels of a model.
+
+    `prediction` is what the model's output means, "eps" or "v". `progress(done, total)` is called after every
+    UNet call; `interrupted()` is asked before each, and if it says yes `Interrupted` is raised.
+    """
+
+    schedule: NoiseSchedule
+    prediction: str = "eps"
+    progress: Progress | None = None
+    interrupted: Callable[[], bool] | None = None
+
+    def ddim(self, model: Model, latent: torch.Tensor, nodes: Sequence[float] | None = None) -> Chain:
+        """DDIM inversion, one UNet call a node: the noise is predicted at the target timestep, on the latent of
+        the level below (official code, `ddim_inversion_sd.py`)."""
+        return self.refined(model, latent, nodes, iterations=0)
+
+    def refined(self, model: Model, latent: torch.Tensor, nodes: Sequence[float] | None = None,
+                iterations: int = 2) -> Chain:
+        """DDIM inversion whose every node is improved by fixed-point iterations: the noise is predicted again on
+        the node just found. A fixed point is undone exactly by one DDIM step down. 1 + `iterations` calls a node."""
+        nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
+        calls, total = 0, len(nodes) * (1 + iterations)
+        levels, z = [0.0, *map(float, nodes)], latent
+        latents = [latent]
+        for low, high in zip(levels, levels[1:]):
+            guess = z
+            for _ in range(1 + iterations):
+                guess = self._move(z, self._noise(model, guess, high), low, high)
+                calls += 1
+                self._report(calls, total)
+            z = guess
+            latents.append(z)
+        return Chain(tuple(self.schedule.sigma(t) for t in levels), tuple(latents))
+
+    def renoise(self, latent: torch.Tensor, noise: torch.Tensor) -> Chain:
+        """No UNet call: the latent under one fixed noise, x0 + sigma eps, at every level."""
+        ends = (0.0, len(self.schedule) - 1.0)
+        abars = [self.schedule.abar(t) for t in ends]
+        latents = tuple(a**0.5 * latent + (1 - a) ** 0.5 * noise for a in abars)
+        return Chain(tuple(self.schedule.sigma(t) for t in ends), latents)
+
+    def reconstruct(self, model: Model, chain: Chain, nodes: Sequence[float] | None = None) -> torch.Tensor:
+        """Sample back from the chain's noisiest node over the same nodes, without guidance: the clean latent."""
+        nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
+        levels = [0.0, *map(float, nodes)]
+        z = chain.at(self.schedule.sigma(levels[-1]))
+        pairs = list(zip(levels, levels[1:]))[::-1]
+        for done, (low, high) in enumerate(pairs, 1):
+            z = self._move(z, self._noise(model, z, high), high, low)
+            self._report(done, len(pairs))
+        return z
+
+    def _noise(self, model: Model, z: torch.Tensor, t: float) -> torch.Tensor:
+        if self.interrupted is not None and self.interrupted():
+            raise Interrupted("The inversion of the image prompt was interrupted.")
+        return noise_of(model(z, t), z, self.schedule.abar(t), self.prediction)
+
+    def _move(self, z: torch.Tensor, noise: torch.Tensor, source: float, target: float) -> torch.Tensor:
+        """One DDIM step between two timesteps along a given noise."""
+        here, there = self.schedule.abar(source), self.schedule.abar(target)
+        clean = (z - (1 - here) ** 0.5 * noise) / here**0.5
+        return there**0.5 * clean + (1 - there) ** 0.5 * noise
+
+    def _report(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+@dataclass(frozen=True)
+class ReconstructionError:
+    """How far a reconstruction is from the picture: relative L2 in the latent, PSNR in dB of the pictures."""
+
+    latent: float
+    psnr: float | None = None
+
+
+def reconstruction_error(latent: torch.Tensor, reconstruction: torch.Tensor,
+                         decode: Callable[[torch.Tensor], torch.Tensor] | None = None) -> ReconstructionError:
+    """Compare a clean latent with its reconstruction; `decode` gives pictures in -1..1 for the PSNR."""
+    relative = float((reconstruction - latent).norm() / latent.norm())
+    if decode is None:
+        return ReconstructionError(relative)
+    pictures = [decode(z).clamp(-1, 1) for z in (latent, reconstruction)]
+    mean_square = float((pictures[0] - pictures[1]).div(2).square().mean())
+    return ReconstructionError(relative, float("inf") if mean_square == 0 else -10 * torch.tensor(mean_square).log10().item())

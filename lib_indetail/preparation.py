@@ -1,0 +1,28 @@
+"""From a picture's clean latent to a chain, with the kind of inversion that the settings name."""
+
+from __future__ import annotations
+
+import torch
+
+from lib_indetail.chain import Chain
+from lib_indetail.inversion import Inverter, Model, ddim_nodes
+from lib_indetail.settings import Settings
+
+REFINEMENTS = 2
+_RENOISE_SEED = 0
+
+
+def prepare_chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.Tensor) -> Chain:
+    """The chain of a clean latent [1, C, H, W], at the settings' nodes."""
+    nodes = ddim_nodes(settings.nodes, len(inverter.schedule))
+    if settings.inversion == "DDIM":
+        return inverter.ddim(model, latent, nodes)
+    if settings.inversion == "refined":
+        return inverter.refined(model, latent, nodes, REFINEMENTS)
+    return inverter.renoise(latent, fixed_noise(latent))
+
+
+def fixed_noise(latent: torch.Tensor) -> torch.Tensor:
+    """The noise of the re-noise kind: the same for every picture of a size, on every device."""
+    generator = torch.Generator().manual_seed(_RENOISE_SEED)
+    return torch.randn(latent.shape, generator=generator).to(latent)

@@ -1,0 +1,33 @@
+"""Which rows of a UNet call are cond and which uncond: a cursor over the host's own list of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+Role = Literal["cond", "uncond", "other"]
+
+
+class RowCursor:
+    """One evaluation of the denoiser lists its rows once and sends them through the UNet front to back, in one
+    call or in several of any size. `take(n)` says what the next n rows are.
+
+    Rows beyond the list belong to somebody else's extra pass: "other".
+    """
+
+    def __init__(self, roles: Sequence[Role]):
+        self._roles = tuple(roles)
+        self.consumed = 0
+
+    def take(self, count: int) -> tuple[Role, ...]:
+        roles = self._roles[self.consumed:self.consumed + count]
+        self.consumed += count
+        return roles + ("other",) * (count - len(roles))
+
+
+def rows_with(roles: Sequence[Role], role: Role) -> slice | list[int]:
+    """The rows of one role: a slice where they stand together (always so in the WebUI), else their numbers."""
+    rows = [row for row, each in enumerate(roles) if each == role]
+    if rows and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(rows[0], rows[-1] + 1)
+    return rows

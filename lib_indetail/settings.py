@@ -1,0 +1,160 @@
+"""The one table of settings: it generates validation, parsing, the page, infotext, XYZ axes and the README's table."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lib_indetail.errors import BadSetting
+from lib_indetail.layers import BLOCKS
+
+QUALITY_SUFFIX = ", best quality, extremely detailed."
+INVERSIONS = ("DDIM", "refined", "re-noise")
+INVERSION_TEXTS = ("same as the prompt", "empty", "own text")
+
+
+def _number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str):
+    return field(default=default, metadata=dict(label=label, low=low, high=high, step=step,
+                                                infotext=infotext, help=help))
+
+
+def _choice(label: str, default: str, choices: tuple[str, ...], infotext: str, help: str):
+    return field(default=default, metadata=dict(label=label, choices=choices, infotext=infotext, help=help))
+
+
+def _text(label: str, default: str, infotext: str, help: str):
+    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the image prompt acts. u runs from 0 (the pass starts) to 1 (clean), by noise level.
+
+    Raises BadSetting for a value of the wrong type or out of range.
+    """
+
+    strength: float = _number(
+        "Strength", 1.0, 0.0, 1.0, 0.05, "InDetail strength",
+        "How much of the picture comes through. At 0 nothing is inverted, installed or changed.")
+    lambda_image: float = _number(
+        "Lambda", 0.5, 0.0, 1.0, 0.05, "InDetail lambda",
+        "Weight of the picture against the image's own features in the stratified phase (the paper's lambda_P). "
+        "It has no effect in the concatenation phase that follows.")
+    stratified_until: float = _number(
+        "Stratified until", 0.2, 0.0, 1.0, 0.05, "InDetail stratified until",
+        "End of the stratified phase, as a fraction of the noise range; keys and values are concatenated after it. "
+        "Schedules spend steps unevenly: with 20 Karras steps, 0.2 is 5 steps, not 4.")
+    guidance: float = _number(
+        "Conflict-free guidance", 1.0, 0.0, 1.0, 0.05, "InDetail guidance",
+        "1: the picture feeds only the positive side of guidance (the paper). 0: both sides (conflicting).")
+    start: float = _number(
+        "Start", 0.0, 0.0, 1.0, 0.05, "InDetail start",
+        "The picture acts from here on, as a fraction of the noise range.")
+    end: float = _number(
+        "End", 1.0, 0.0, 1.0, 0.05, "InDetail end",
+        "The picture acts up to here, as a fraction of the noise range.")
+    replacement_until: float = _number(
+        "Replacement until", 0.0, 0.0, 1.0, 0.05, "InDetail replacement until",
+        "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.")
+    adain: float = _number(
+        "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
+        "How far the initial noise takes over the picture's channel statistics. Only where a pass starts from pure noise.")
+    inversion: str = _choice(
+        "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
+        "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the picture. "
+        "Re-noise: no calls, the picture under one fixed noise.")
+    nodes: int = _number(
+        "Inversion nodes", 50, 1, 500, 1, "InDetail nodes",
+        "How many noise levels the inversion visits; levels between them are interpolated.")
+    blocks: str = _choice(
+        "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
+        "Which blocks of the UNet read the picture. The paper: decoder.")
+    inversion_text: str = _choice(
+        "Inversion text", "same as the prompt", INVERSION_TEXTS, "InDetail inversion text",
+        "The text the picture is inverted and read with.")
+    own_text: str = _text(
+        "Own text", "", "InDetail own text",
+        "Describes the picture, where the inversion text is your own.")
+    suffix: str = _text(
+        "Quality suffix", "", "InDetail suffix",
+        "Appended to the inversion text. The authors' \"null\" prompt is the bare suffix "
+        f"\"{QUALITY_SUFFIX}\".")
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            value = _checked(setting, getattr(self, setting.name))
+            object.__setattr__(self, setting.name, value)
+        if self.start >= self.end and self.strength > 0:
+            raise BadSetting(f"Start must be less than End, but they are {self.start} and {self.end}.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], task: str | None = None) -> Settings:
+        """Settings from named values, over a task's preset. Raises BadSetting for an unknown name."""
+        names = [setting.name for setting in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise BadSetting(f"There is no setting {name!r}; the settings are {', '.join(names)}.")
+        return cls(**{**preset(task), **values})
+
+    @property
+    def acts(self) -> bool:
+        return self.strength > 0
+
+    def text_for(self, prompt: str) -> str:
+        """The inversion text for a generation with this prompt."""
+        texts = {"same as the prompt": prompt, "empty": "", "own text": self.own_text}
+        return texts[self.inversion_text] + self.suffix
+
+
+TASKS: dict[str, dict[str, Any]] = {
+    "image variation": {},
+    "structure-guided": {"stratified_until": 0.5},
+    "cross-prompt": {"inversion_text": "empty"},
+}
+
+
+def preset(task: str | None) -> dict[str, Any]:
+    """What a task sets differently from the defaults (methods of the paper, section 4)."""
+    if task is None:
+        return {}
+    if task not in TASKS:
+        raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {task!r}.")
+    return TASKS[task]
+
+
+def _checked(setting: dataclasses.Field, value: Any) -> Any:
+    meta = setting.metadata
+    if "choices" in meta:
+        if value not in meta["choices"]:
+            raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {value!r}.")
+        return value
+    if isinstance(setting.default, str):
+        if not isinstance(value, str):
+            raise BadSetting(f"{meta['label']} must be a text, not {value!r}.")
+        return value
+    return _checked_number(meta, value, whole=isinstance(setting.default, int))
+
+
+def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float | int:
+    kind = "a whole number" if whole else "a number"
+    wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise wrong
+    if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):
+        raise wrong
+    return int(value) if whole else float(value)
+
+
+def markdown_table() -> str:
+    """The README's table of settings."""
+    lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
+    for setting in dataclasses.fields(Settings):
+        meta = setting.metadata
+        values = (", ".join(meta["choices"]) if "choices" in meta
+                  else f"{meta['low']} .. {meta['high']}" if "low" in meta else "any text")
+        default = setting.default if setting.default != "" else "empty"
+        lines.append(f"| {meta['label']} (`{setting.name}`) | {default} | {values} | {meta['help']} |")
+    return "\n".join(lines)
