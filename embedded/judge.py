@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ class Judge(nn.Module):
     def __init__(self, width: int = 32):
         super().__init__()
         widths = [3, width, 2 * width, 3 * width, 4 * width]
-        self.trunk = nn.Sequential(*(layer for a, b in zip(widths, widths[1:]) for layer in (
+        self.trunk = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (
             nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GroupNorm(8, b), nn.SiLU(),
             nn.Conv2d(b, b, 3, padding=1, groups=8), nn.GroupNorm(8, b), nn.SiLU())))
         self.shape = nn.Linear(8 * widths[-1], len(SHAPES))

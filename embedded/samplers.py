@@ -44,13 +44,15 @@ def _sample_ddim(guided: GuidedModel, request: Request, noise: torch.Tensor, tin
         abar = schedule.abar(timesteps[0])
         z = abar**0.5 * request.initial + (1 - abar) ** 0.5 * noise
         guided.first_t = timesteps[0]
-    for done, (z, _) in enumerate(ddim_steps(guided, z, timesteps), 1):
+    for done, step in enumerate(ddim_steps(guided, z, timesteps), 1):
+        z = step[0]
         if request.progress is not None:
             request.progress(done, len(timesteps))
     return z
 
 
-def ddim_steps(guided: GuidedModel, z: torch.Tensor, timesteps: list[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def ddim_steps(guided: GuidedModel, z: torch.Tensor,
+               timesteps: list[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """DDIM with eta 0 down the timesteps, the last step to abar[0]: (latent after the step, model output) each."""
     schedule = guided.model.schedule
     for t, after in zip(timesteps, [*timesteps[1:], 0]):

@@ -101,7 +101,8 @@ class InDetailHooks:
             indetail_before_unet, with_kwargs=True))
         self._projections: dict[nn.Module, str] = {}
         for name, module in self._layers.items():
-            self._keep(module, "_forward_hooks", module.register_forward_hook(indetail_after_attention, with_kwargs=True))
+            self._keep(module, "_forward_hooks", module.register_forward_hook(
+                indetail_after_attention, with_kwargs=True))
             for projection in (module.to_k, module.to_v):
                 self._projections[projection] = name
                 self._keep(projection, "_forward_hooks", projection.register_forward_hook(indetail_after_projection))

@@ -6,8 +6,10 @@ classifier-free guidance: model(z [1, C, H, W], t) -> [1, C, H, W], noise or v.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -52,7 +54,7 @@ class Inverter:
         calls, total = 0, len(nodes) * (1 + iterations)
         levels, z = [0.0, *map(float, nodes)], latent
         latents = [latent]
-        for low, high in zip(levels, levels[1:]):
+        for low, high in pairwise(levels):
             guess = z
             for _ in range(1 + iterations):
                 guess = self._move(z, self._noise(model, guess, high), low, high)
@@ -74,7 +76,7 @@ class Inverter:
         nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
         levels = [0.0, *map(float, nodes)]
         z = chain.at(self.schedule.sigma(levels[-1]))
-        pairs = list(zip(levels, levels[1:]))[::-1]
+        pairs = list(pairwise(levels))[::-1]
         for done, (low, high) in enumerate(pairs, 1):
             z = self._move(z, self._noise(model, z, high), high, low)
             self._report(done, len(pairs))
@@ -112,4 +114,4 @@ def reconstruction_error(latent: torch.Tensor, reconstruction: torch.Tensor,
         return ReconstructionError(relative)
     pictures = [decode(z).clamp(-1, 1) for z in (latent, reconstruction)]
     mean_square = float((pictures[0] - pictures[1]).div(2).square().mean())
-    return ReconstructionError(relative, float("inf") if mean_square == 0 else -10 * torch.tensor(mean_square).log10().item())
+    return ReconstructionError(relative, -10 * math.log10(mean_square) if mean_square else math.inf)

@@ -61,7 +61,7 @@ class Settings:
         "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.")
     adain: float = _number(
         "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
-        "How far the initial noise takes over the picture's channel statistics. Only where a pass starts from pure noise.")
+        "How far the initial noise takes over the picture's channel statistics, where a pass starts from pure noise.")
     inversion: str = _choice(
         "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
         "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the picture. "

@@ -1,0 +1,43 @@
+"""Writes the embedded model as a WebUI wants it: checkpoint, yaml, tokenizer folder, ControlNet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from embedded.checkpoint import CHECKPOINT, CONTROL, stored_scale
+from embedded.model import CONTEXT_DIM, TEXT_TOWER, UNET, VAE
+
+
+def export(folder: Path) -> list[Path]:
+    """Write into `folder` and name the files.
+
+    The yaml beside the checkpoint names the tokenizer folder by its absolute path: the WebUI's text embedder
+    takes a model name or a folder.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    tower = folder / "text_tower"
+    shutil.copytree(TEXT_TOWER, tower, dirs_exist_ok=True)
+    checkpoint = Path(shutil.copy(CHECKPOINT, folder))
+    control = Path(shutil.copy(CONTROL, folder))
+    config = checkpoint.with_suffix(".yaml")
+    config.write_text(json.dumps(host_config(tower), indent=2))  # JSON is YAML
+    return [checkpoint, config, tower, control]
+
+
+def host_config(tower: Path) -> dict:
+    """The model's configuration in Stable Diffusion's format."""
+    modules = "ldm.modules"
+    return {"model": {"target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": {
+        "linear_start": 0.00085, "linear_end": 0.0120, "timesteps": 1000, "num_timesteps_cond": 1,
+        "first_stage_key": "jpg", "cond_stage_key": "txt", "image_size": 16, "channels": 4,
+        "cond_stage_trainable": False, "conditioning_key": "crossattn", "scale_factor": stored_scale(),
+        "use_ema": False, "monitor": "val/loss_simple_ema",
+        "unet_config": {"target": f"{modules}.diffusionmodules.openaimodel.UNetModel",
+                        "params": UNET | {"context_dim": CONTEXT_DIM}},
+        "first_stage_config": {"target": "ldm.models.autoencoder.AutoencoderKL", "params": {
+            "embed_dim": 4, "monitor": "val/rec_loss", "ddconfig": VAE, "lossconfig": {"target": "torch.nn.Identity"}}},
+        "cond_stage_config": {"target": f"{modules}.encoders.modules.FrozenCLIPEmbedder",
+                              "params": {"version": str(tower)}}}}}
