@@ -22,7 +22,8 @@ class TextEncoder(nn.Module):
             warnings.simplefilter("ignore", FutureWarning)
             self.tokenizer = CLIPTokenizer.from_pretrained(TEXT_TOWER)
         self.transformer = CLIPTextModel(CLIPTextConfig.from_pretrained(TEXT_TOWER))
-        nn.init.constant_(self.transformer.text_model.final_layer_norm.bias, LAST_BIAS)
+        text_model = getattr(self.transformer, "text_model", self.transformer)  # gone in newer transformers
+        nn.init.constant_(text_model.final_layer_norm.bias, LAST_BIAS)
 
     def tokenize(self, prompts: list[str]) -> torch.Tensor:
         return self.tokenizer(prompts, padding="max_length", truncation=True, max_length=77,
