@@ -122,14 +122,14 @@ class Demo:
         """A person's picture and prompt."""
         picture = cropped(picture, SIZE, SIZE)
         seeds = tuple(range(options.seed, options.seed + options.count))
-        image = self.invert(picture, options.prompt, settings, "your picture") if settings.acts else None
+        image = self.invert(picture, options.prompt, settings, "your picture")
         request = Request(options.prompt, seeds, options.negative, options.cfg, options.steps)
         made = self.paint(request, image, "your picture")
         row = [Cell(picture, "image prompt"), *(Cell(each, f'"{options.prompt}", seed {seed}')
                                                 for seed, each in zip(seeds, made))]
         return [save_sheet(self.outputs / "own.png", options.task or "own settings", [row])]
 
-    def invert(self, picture: Scene | Image.Image, prompt: str, settings: Settings, what: str) -> ImagePrompt:
+    def invert(self, picture: Scene | Image.Image, prompt: str, settings: Settings, what: str) -> ImagePrompt | None:
         picture = picture_of(picture) if isinstance(picture, Scene) else picture
         with Bar(f"{what}: inversion") as bar:
             return prepare(self.model, self.model.encode(picture_tensor(picture)), prompt, settings, bar)

@@ -21,6 +21,8 @@ from lib_indetail.plans import planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.settings import Settings
 
+UNCOND_FROM = 0.2  # the official structure-guided code: uncond rows get no residual in the first 10 of 50 steps
+
 
 @dataclass(frozen=True)
 class Request:
@@ -55,8 +57,10 @@ class ImagePrompt:
 @torch.no_grad()
 def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings: Settings,
             progress: Callable[[int, int], None] | None = None,
-            interrupted: Callable[[], bool] | None = None) -> ImagePrompt:
-    """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`."""
+            interrupted: Callable[[], bool] | None = None) -> ImagePrompt | None:
+    """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`; None at strength 0."""
+    if not settings.acts:
+        return None
     with_text, without_text = (plain_pass(model.unet, model.text([text])) for text in (settings.text_for(prompt), ""))
     inverter = Inverter(model.schedule, model.prediction, progress, interrupted)
     chain = prepare_chain(settings, inverter, as_model(with_text), latent)
@@ -69,7 +73,7 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | None
     """Clean latents of the pictures, [n, 4, h, w]."""
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
-    structure = Structure(control, request.hint) if control is not None else None
+    structure = Structure(control, request.hint, uncond_from=UNCOND_FROM) if control is not None else None
     with contextlib.ExitStack() as stack:
         hooks = None
         if image is not None and image.settings.acts:

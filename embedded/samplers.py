@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def _call(request: Request, denoiser: _Denoiser, x: torch.Tensor, sigmas: torch.
           generators: list[torch.Generator]) -> torch.Tensor:
     """Fit the arguments to the sampler: some want a range of sigmas, the random ones noise per picture."""
     function = getattr(sampling, f"sample_{request.sampler}")
-    wanted = function.__code__.co_varnames[:function.__code__.co_argcount]
+    wanted = inspect.signature(function).parameters
     low, high = float(sigmas[sigmas > 0].min()), float(sigmas.max())
     arguments: dict = {"disable": True}
     if request.progress is not None:
@@ -126,7 +127,7 @@ def schedule_of(schedule: NoiseSchedule, scheduler: str, steps: int) -> torch.Te
     """Falling sigmas with a final zero, [steps + 1]."""
     low, high = schedule.sigma(0), schedule.sigma(len(schedule) - 1)
     if scheduler == "karras":
-        return sampling.get_sigmas_karras(steps, max(low, 0.1), high)
+        return sampling.get_sigmas_karras(steps, low, high)
     if scheduler == "exponential":
         return sampling.get_sigmas_exponential(steps, low, high)
     timesteps = torch.linspace(len(schedule) - 1, 0, steps)

@@ -32,7 +32,7 @@ PICTURES = 14_000
 SAVE_EVERY_S = 600
 SHORT_CONTEXT = 24  # tokens: longer than any caption; the last steps see all 77
 
-STAGES = {"vae": 3200, "unet": 3500, "control": 550, "judge": 800}
+STAGES = {"vae": 3200, "unet": 3500, "control": 400, "judge": 550}
 BATCH = {"vae": 8, "unet": 16, "control": 16, "judge": 32}
 RATE = {"vae": 1e-3, "unet": 4e-4, "control": 6e-4, "judge": 1.5e-3}
 

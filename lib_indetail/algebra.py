@@ -53,7 +53,7 @@ class Source:
 
     origin: Own | Bank | Blend
     keep: PerToken | None = None
-    bias: float | LogitBias | None = None
+    bias: float | LogitBias | Callable[[int], LogitBias] | None = None
     gain: PerToken | None = None
 
     @property
@@ -136,9 +136,7 @@ def _gather(source: Source, call: LayerCall) -> tuple[torch.Tensor, torch.Tensor
     count = keys.shape[1]
     if source.gain is not None:
         values = values * _resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
-    bias = source.bias
-    if isinstance(bias, float | int):
-        bias = None if bias == 0 else LogitBias(torch.full((count, 1), float(bias), device=keys.device))
+    bias = _bias_of(source, count, keys)
     if source.keep is not None:
         keep = _resolve(source.keep, count, keys)
         if not keep.any():
@@ -146,6 +144,12 @@ def _gather(source: Source, call: LayerCall) -> tuple[torch.Tensor, torch.Tensor
         keys, values = keys[:, keep], values[:, keep]
         bias = bias.kept(keep) if bias is not None else None
     return keys, values, bias
+
+
+def _bias_of(source: Source, count: int, keys: torch.Tensor) -> LogitBias | None:
+    if isinstance(source.bias, float | int):
+        return LogitBias(torch.full((count, 1), float(source.bias), device=keys.device)) if source.bias else None
+    return source.bias(count) if callable(source.bias) else source.bias
 
 
 def _keys_values(origin: Own | Bank | Blend, call: LayerCall) -> KeysValues:

@@ -57,10 +57,10 @@ class HostAttention:
         Queries are the module's own of `x` [rows, tokens, C]; keys and values are [rows, keys, C'].
         A bias travels in extra channels of every head, since most of the hosts' functions know no mask.
         """
-        changes = dict(to_k=lambda _: keys, to_v=lambda _: values)
+        stand_in = _StandIn(module, to_k=lambda _: keys, to_v=lambda _: values)
         if bias is not None:
-            changes = _widened(module, keys, values, bias)
-        return type(module).forward(_StandIn(module, **changes), x, context=x)
+            stand_in, x = _widened(module, x, keys, values, bias)
+        return type(module).forward(stand_in, x, context=x)
 
 
 class _StandIn:
@@ -73,11 +73,13 @@ class _StandIn:
         return getattr(self._module, name)
 
 
-def _widened(module: nn.Module, keys: torch.Tensor, values: torch.Tensor, bias: LogitBias) -> dict:
+def _widened(module: nn.Module, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+             bias: LogitBias) -> tuple[_StandIn, torch.Tensor]:
     """Heads of d channels widened to D: q' = [q sqrt(D/d), sqrt(D) queries], k' = [k, keys], v' = [v, 0].
 
     The host divides the logits by sqrt(D), so q'k' / sqrt(D) = qk / sqrt(d) + b. The extra channels of the
-    result are zero and are cut off before the output projection.
+    result are zero and are cut off before the output projection. The host is given q' for x as well, since some
+    functions read the width of a head from x.
     """
     heads, inner = module.heads, keys.shape[-1]
     narrow = inner // heads
@@ -85,14 +87,11 @@ def _widened(module: nn.Module, keys: torch.Tensor, values: torch.Tensor, bias: 
     wide = narrow + math.ceil(rank / _WIDENING) * _WIDENING
     extra_keys = _extra(bias.keys, wide - narrow, keys)
     extra_queries = _extra(bias.queries, wide - narrow, keys) * wide**0.5
-
-    def to_q(x: torch.Tensor) -> torch.Tensor:
-        return _append(module.to_q(x) * (wide / narrow) ** 0.5, heads, extra_queries)
-
+    wide_queries = _append(module.to_q(x) * (wide / narrow) ** 0.5, heads, extra_queries)
     wide_keys = _append(keys, heads, extra_keys)
     wide_values = _append(values, heads, torch.zeros_like(extra_keys))
-    return dict(to_q=to_q, to_k=lambda _: wide_keys, to_v=lambda _: wide_values, scale=wide**-0.5,
-                to_out=_CutThenProject(module.to_out, heads, narrow))
+    return _StandIn(module, to_q=lambda _: wide_queries, to_k=lambda _: wide_keys, to_v=lambda _: wide_values,
+                    scale=wide**-0.5, to_out=_CutThenProject(module.to_out, heads, narrow)), wide_queries
 
 
 def _extra(channels: torch.Tensor, width: int, like: torch.Tensor) -> torch.Tensor:
@@ -109,7 +108,7 @@ def _append(x: torch.Tensor, heads: int, extra: torch.Tensor) -> torch.Tensor:
 
 
 class _CutThenProject:
-    """to_out for widened heads. Hosts call it, or unpack it into projection and dropout."""
+    """to_out for widened heads. Hosts call it, index it, or unpack it into projection and dropout."""
 
     def __init__(self, to_out, heads: int, width: int):
         self._to_out, self._heads, self._width = to_out, heads, width
@@ -120,6 +119,6 @@ class _CutThenProject:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return self._to_out(self._cut(x))
 
-    def __iter__(self):
+    def __getitem__(self, index: int):
         projection, dropout = self._to_out
-        return iter((lambda x: projection(self._cut(x)), dropout))
+        return (lambda x: projection(self._cut(x)), dropout)[index]

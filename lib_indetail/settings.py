@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,7 +140,7 @@ def _checked(setting: dataclasses.Field, value: Any) -> Any:
 def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float | int:
     kind = "a whole number" if whole else "a number"
     wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, not {value!r}.")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
     if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):
         raise wrong

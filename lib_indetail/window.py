@@ -11,9 +11,9 @@ def position(t: float, first: float = FULL_NOISE) -> float:
     """u = 1 - t / first, 0 where the pass starts and 1 where it is clean.
 
     `t` is the fractional timestep of a UNet call's noise level; `first` is 1000 for a pass from pure noise,
-    else the first timestep of the pass (img2img, second pass).
+    else the first timestep of the pass (img2img, second pass). Never below 0, whatever rounding does to t.
     """
-    return 1.0 - t / first
+    return max(0.0, 1.0 - t / first) if first > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ class Scene:
         self.roles = ["cond"] * n + ["uncond"] * n
 
     def hooks(self, settings, **changes) -> InDetailHooks:
-        arguments = dict(passes=image_passes(settings, self.with_text, self.without_text), planner=planner(settings),
-                         blocks=settings.blocks) | changes
-        return InDetailHooks(self.model.unet, self.chain.at, **arguments)
+        arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
+                         planner=planner(settings), blocks=settings.blocks) | changes
+        return InDetailHooks(self.model.unet, **arguments)
 
     def plain(self, t: float = 501.0) -> torch.Tensor:
         return self.model.unet(self.x, torch.full((len(self.x),), t), context=self.context)

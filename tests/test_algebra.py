@@ -10,13 +10,10 @@ import torch
 from lib_indetail.algebra import Bank, Blend, LayerCall, Own, Source, Stratum, evaluate
 from lib_indetail.attention import HostAttention
 from lib_indetail.plans import OWN, concatenation, replacement, stratified
-from tests.attention_functions import FUNCTIONS, InputWidthAttention, softmax_reference
+from tests.attention_functions import FUNCTIONS, softmax_reference
 from tests.small import draw_weights, randn
 
 ROWS, TOKENS, IMAGE_TOKENS, WIDTH, HEADS = 2, 9, 7, 40, 5
-needs_widening = pytest.param(InputWidthAttention, marks=pytest.mark.xfail(
-    strict=True, reason="a bias widens q, k, v, but this function takes the head width from x and indexes to_out"))
-BIASED = (*FUNCTIONS[:-1], needs_widening)
 
 
 class Case:
@@ -70,7 +67,7 @@ def test_concatenation_is_one_softmax_over_own_and_image_keys(case):
     close(case.evaluate(concatenation("image")), case.expect((1.0, *joined(case))))
 
 
-@pytest.mark.parametrize("function", BIASED)
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("strength", [0.25, 0.9])
 def test_concatenation_lowers_the_image_logits_by_log_strength(function, strength):
     case = Case(function)

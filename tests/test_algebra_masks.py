@@ -12,7 +12,7 @@ from lib_indetail.attention import HostAttention, LogitBias
 from lib_indetail.plans import OWN, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
-from tests.test_algebra import BIASED, IMAGE_TOKENS, ROWS, TOKENS, Case, close
+from tests.test_algebra import IMAGE_TOKENS, ROWS, TOKENS, Case, close
 
 KEEP = torch.tensor([True, False, True, True, False, False, True])
 NONE = torch.zeros(IMAGE_TOKENS, dtype=torch.bool)
@@ -24,7 +24,7 @@ def case(request):
     return Case(request.param)
 
 
-@pytest.fixture(params=BIASED, ids=lambda f: f.__name__)
+@pytest.fixture(params=FUNCTIONS, ids=lambda f: f.__name__)
 def biased(request):
     return Case(request.param)
 

@@ -1,0 +1,129 @@
+"""Which rows of a UNet call change, in every way in which a host may send them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, stratified
+from lib_indetail.settings import Settings
+from tests.small import Scene, randn
+
+STRATIFIED, CONCATENATED, BOTH = (Settings(stratified_until=1), Settings(stratified_until=0),
+                                  Settings(stratified_until=1, guidance=0))
+
+
+@pytest.fixture(scope="module")
+def scene(tiny):
+    return Scene(tiny)
+
+
+def distance(a, b):
+    return float((a - b).abs().max())
+
+
+@pytest.mark.parametrize("settings", [STRATIFIED, CONCATENATED, Settings(replacement_until=1)])
+@pytest.mark.parametrize("blocks", ["decoder", "middle and decoder", "all"])
+def test_uncond_rows_are_bit_equal_to_plain_at_guidance_1(scene, settings, blocks):
+    result, plain = scene.call(Settings.of({**vars(settings), "blocks": blocks})), scene.plain()
+    assert torch.equal(result[2:], plain[2:])
+    assert distance(result[:2], plain[:2]) > 1e-2
+
+
+def test_uncond_rows_differ_from_plain_at_guidance_0(scene):
+    result, plain = scene.call(BOTH), scene.plain()
+    assert distance(result[2:], plain[2:]) > 1e-2
+    assert torch.equal(result[:2], scene.call(STRATIFIED)[:2])
+
+
+def test_uncond_rows_move_further_the_less_guidance_protects_them(scene):
+    plain = scene.plain()[2:]
+    moved = [distance(scene.call(Settings(stratified_until=1, guidance=g))[2:], plain) for g in (1, 0.9, 0.5, 0)]
+    assert moved[0] == 0 and moved == sorted(moved) and moved[1] < 0.5 * moved[3]
+
+
+def test_strength_0_is_bit_equal_to_plain(scene):
+    assert torch.equal(scene.call(Settings(strength=0, guidance=0)), scene.plain())
+
+
+def test_lambda_0_is_bit_equal_to_plain_in_the_stratified_phase(scene):
+    assert torch.equal(scene.call(Settings(stratified_until=1, lambda_image=0)), scene.plain())
+
+
+def test_strength_and_lambda_multiply_in_the_stratified_phase(scene):
+    half = scene.call(Settings(stratified_until=1, strength=0.5, lambda_image=0.8))
+    assert torch.equal(half, scene.call(Settings(stratified_until=1, lambda_image=0.4)))
+
+
+def test_phases_follow_each_other_replacement_stratified_concatenation(scene):
+    mixed = Settings(replacement_until=0.2, stratified_until=0.5)
+    for t, alone in ((900.0, Settings(replacement_until=1)), (600.0, STRATIFIED), (300.0, CONCATENATED)):
+        assert torch.equal(scene.call(mixed, t), scene.call(alone, t)), t
+
+
+@pytest.mark.parametrize("settings", [STRATIFIED, CONCATENATED, BOTH])
+@pytest.mark.parametrize("splits", [[1, 1, 1, 1], [2, 2], [1, 3], [3, 1], [1, 2, 1]])
+def test_rows_in_several_calls_give_what_one_call_gives(scene, settings, splits):
+    assert distance(scene.call(settings, splits=splits), scene.call(settings)) < 1e-5
+
+
+@pytest.mark.parametrize("order", [[2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1], [3, 2, 1, 0]])
+@pytest.mark.parametrize("settings", [STRATIFIED, BOTH])
+def test_rows_may_come_in_any_order(scene, settings, order):
+    assert distance(scene.call(settings, order=order), scene.call(settings)) < 1e-5
+
+
+def test_several_cond_rows_a_picture_all_read_the_image(tiny):
+    scene = Scene(tiny, n=3)
+    scene.roles = ["cond"] * 4 + ["uncond"] * 2
+    result, plain = scene.call(STRATIFIED), scene.plain()
+    assert all(distance(a, b) > 1e-2 for a, b in zip(result[:4], plain[:4]))
+    assert torch.equal(result[4:], plain[4:])
+
+
+def test_rows_of_others_are_bit_equal_to_plain(scene):
+    roles, scene.roles = scene.roles, ["other", "cond", "other", "uncond"]
+    result, plain = scene.call(BOTH), scene.plain()
+    scene.roles = roles
+    assert torch.equal(result[[0, 2]], plain[[0, 2]])
+    assert distance(result[1], plain[1]) > 1e-2 and distance(result[3], plain[3]) > 1e-2
+
+
+def test_calls_past_the_list_are_left_alone(scene):
+    timesteps = torch.full((4,), 501.0)
+    with scene.hooks(BOTH) as hooks:
+        with hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+            scene.model.unet(scene.x, timesteps, context=scene.context)
+            past = scene.model.unet(scene.x, timesteps, context=scene.context)
+        outside = scene.model.unet(scene.x, timesteps, context=scene.context)
+    assert torch.equal(past, scene.plain()) and torch.equal(outside, scene.plain())
+
+
+def test_a_layer_called_with_another_number_of_rows_is_left_alone(scene):
+    layer = scene.model.unet.output_blocks[11][1].transformer_blocks[0].attn1
+    inputs = {rows: randn(rows, 9, layer.to_q.in_features, seed=rows) for rows in (1, 2, 3, 5, 8)}
+    with scene.hooks(BOTH) as hooks, hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+        scene.model.unet(scene.x, torch.full((4,), 501.0), context=scene.context)
+        for x in inputs.values():
+            assert torch.equal(layer(x), type(layer).forward(layer, x))
+
+
+def test_a_planner_decides_for_each_role(scene):
+    def plan(u, role):
+        return stratified(IMAGE, 0.5) if role == "uncond" else None
+
+    result, plain = scene.call(STRATIFIED, planner=plan), scene.plain()
+    assert torch.equal(result[:2], plain[:2]) and distance(result[2:], plain[2:]) > 1e-2
+
+
+def test_blocks_choose_the_layers_that_read(scene):
+    results = [scene.call(Settings(stratified_until=1, blocks=blocks))
+               for blocks in ("decoder", "middle and decoder", "all")]
+    assert distance(results[0], results[1]) > 1e-5 and distance(results[1], results[2]) > 1e-3
+
+
+def test_guidance_1_makes_no_pass_without_text(scene):
+    def forbidden(z, timesteps):
+        raise AssertionError("made at guidance 1")
+
+    scene.call(STRATIFIED, passes={IMAGE: scene.with_text, IMAGE_WITHOUT_TEXT: forbidden})
