@@ -11,6 +11,7 @@ from safetensors import safe_open
 from embedded.model import CrossAttention, SdpaCrossAttention, alphas_cumprod
 from lib_indetail.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
 from lib_indetail.attention import HostAttention
+from lib_indetail.inversion import ddim_nodes
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement, stratified
 from tests.official import DATA, golden_model, load_case, relative_error, replay
@@ -112,8 +113,13 @@ def test_latents_after_every_step_equal_the_official_ones(replayed):
     assert max(errors) <= 1e-4, errors
 
 
-def test_timesteps_are_the_official_ones(replayed):
-    from lib_indetail.inversion import ddim_nodes
+def test_plain_attention_in_place_of_ours_is_no_parity(model, monkeypatch):
+    monkeypatch.setattr("lib_indetail.hooks.evaluate", lambda plan, call: call.output)
+    case = load_case(DATA / "case_imgvar_strat4of10.safetensors")
+    result = replay(case, model)
+    assert relative_error(result.after_step[-1], case.tensors["sampling.latents_after_step"][-1, 1:]) > 1e-2
 
+
+def test_timesteps_are_the_official_ones(replayed):
     case, _ = replayed
     assert ddim_nodes(case.meta["steps"])[::-1] == case.tensors["sampling.timesteps"].tolist()
