@@ -8,6 +8,9 @@ with all blocks. A small classifier names shapes and patterns; colours are compa
 from __future__ import annotations
 
 import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from embedded.checkpoint import LatentDiffusion, load_judge, load_model
-from embedded.demo import GUIDANCE_SCALE, STEPS, Bar, picture_of
+from embedded.demo import GUIDANCE_SCALE, STEPS, picture_of
 from embedded.generate import Request, generate, prepare
 from embedded.judge import Judge, inside_colour
 from embedded.pictures import PATTERNS, SHAPES, Scene, random_scene, with_article
@@ -23,7 +26,6 @@ from embedded.sheet import Cell, save_sheet
 from lib_indetail.picture import picture_tensor, tensor_picture
 from lib_indetail.settings import Settings
 
-__all__ = ["Bar", "measure", "summary"]
 ARMS = ("text only", "decoder blocks", "all blocks", "shuffled, all blocks")
 
 
@@ -60,18 +62,35 @@ def judged(judge: Judge, picture: torch.Tensor, scene: Scene, shape: str) -> dic
 def measure(output: Path, count: int = 100, **changes) -> dict[str, dict[str, float]]:
     """Measure seeds 0 .. count - 1, none chosen. Every seed's figures are kept in `output`, so that an
     interrupted measurement goes on; sheets of the pictures are written beside it."""
-    model, judge = load_model(), load_judge()
     output.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, dict] = json.loads(output.read_text()) if output.exists() else {}
-    for seed in tqdm([s for s in range(count) if str(s) not in known], desc="seeds"):
-        scene, shape = trial(seed)
-        pictures = results_of(model, seed, count, **changes)
-        known[str(seed)] = {arm: judged(judge, picture, scene, shape) for arm, picture in pictures.items()}
-        output.write_text(json.dumps(known))
-        row = [Cell(picture_of(scene), f"{scene.material.pattern} {scene.shape}"),
-               *(Cell(tensor_picture(p), f"{arm}: {shape}") for arm, p in pictures.items())]
-        save_sheet(output.parent / f"seed_{seed:03}.png", f"seed {seed}", [row])
+    missing = [seed for seed in range(count) if str(seed) not in known]
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_one_thread) as workers:
+        waiting = [workers.submit(_measured, seed, count, output.parent, changes) for seed in missing]
+        for done in tqdm(as_completed(waiting), total=len(waiting), desc="seeds"):
+            seed, figures = done.result()
+            known[str(seed)] = figures
+            output.write_text(json.dumps(known))
     return summary(known)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@cache
+def _models() -> tuple[LatentDiffusion, Judge]:
+    return load_model(), load_judge()
+
+
+def _measured(seed: int, count: int, folder: Path, changes: dict) -> tuple[int, dict[str, dict[str, float]]]:
+    model, judge = _models()
+    scene, shape = trial(seed)
+    pictures = results_of(model, seed, count, **changes)
+    row = [Cell(picture_of(scene), f"{scene.material.pattern} {scene.shape}"),
+           *(Cell(tensor_picture(p), f"{arm}: {shape}") for arm, p in pictures.items())]
+    save_sheet(folder / f"seed_{seed:03}.png", f"seed {seed}", [row])
+    return seed, {arm: judged(judge, picture, scene, shape) for arm, picture in pictures.items()}
 
 
 def summary(known: dict[str, dict]) -> dict[str, dict[str, float]]:

@@ -23,7 +23,7 @@ TEMPLATES = ("{}", "{}", "{}", "a picture of {}", "a photo of {}", "a drawing of
 
 EMPTY_SHARE = 0.12
 PATTERN_SHARE = 0.12
-PAIR_SHARE = 0.35
+PAIR_SHARE = 0.3
 _HUES = 12
 _OVERSAMPLING = 3
 
@@ -33,13 +33,15 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Material:
-    """What an image prompt should carry over: a pattern in two colours. `scale` is its period in pixels."""
+    """What an image prompt should carry over: a pattern in two colours, laid out from the shape's centre.
+
+    `scale` is its period in pixels, `seed` places the blots of "speckled".
+    """
 
     pattern: str
     base: Colour
     ink: Colour
     scale: float
-    phase: tuple[float, float]
     seed: int
 
     @property
@@ -162,7 +164,7 @@ def _band(u: np.ndarray, share: float = 0.5) -> np.ndarray:
 def pattern_ink(material: Material, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """How much of the ink colour lies at pixel offsets x, y from the shape's centre, 0..1."""
     s = material.scale
-    u, v = x / s + material.phase[0], y / s + material.phase[1]
+    u, v = x / s, y / s
     match material.pattern:
         case "striped":
             return _soft(_band(v) * s)
@@ -184,7 +186,7 @@ def pattern_ink(material: Material, x: np.ndarray, y: np.ndarray, radius: float)
         case "shaded":
             return np.clip(0.5 + y / (1.8 * radius), 0, 1)
         case "ringed":
-            return _soft(_band(np.hypot(x, y) / s + material.phase[0]) * s)
+            return _soft(_band(np.hypot(x, y) / s) * s)
         case "latticed":
             return _soft(np.maximum(_band((u + v) / 1.8, 0.26), _band((u - v) / 1.8, 0.26)) * s * 1.3)
         case "split":
@@ -248,8 +250,7 @@ def _any_scene(rng: np.random.Generator, shape: str | None, pattern: str | None,
     shapes = [shape or str(rng.choice(SHAPES))] + ([str(rng.choice(SHAPES))] if pair else [])
     pattern = pattern or str(rng.choice(PATTERNS))
     base, ink, background = _colours(rng)
-    material = Material(pattern, base, ink, float(rng.uniform(17, 25)),
-                        (float(rng.random()), float(rng.random())), int(rng.integers(2**31)))
+    material = Material(pattern, base, ink, float(rng.uniform(23, 27)), int(rng.integers(2**31)))
     items = tuple(Item(s, *place, float(rng.uniform(-0.15, 0.15))) for s, place in zip(shapes, _places(rng, pair)))
     return Scene(items, material, background, _caption(rng, shapes, pattern))
 

@@ -32,9 +32,9 @@ PICTURES = 14_000
 SAVE_EVERY_S = 600
 SHORT_CONTEXT = 24  # tokens: longer than any caption; the last steps see all 77
 
-STAGES = {"vae": 3200, "unet": 3500, "control": 400, "judge": 550}
+STAGES = {"vae": 3200, "unet": 5000, "control": 400, "judge": 550}
 BATCH = {"vae": 8, "unet": 16, "control": 16, "judge": 32}
-RATE = {"vae": 1e-3, "unet": 4e-4, "control": 6e-4, "judge": 1.5e-3}
+RATE = {"vae": 1e-3, "unet": 5e-4, "control": 6e-4, "judge": 1.5e-3}
 
 
 def rng_for(stage: str, step: int) -> torch.Generator:
@@ -201,7 +201,7 @@ def train_unet(work: Path, latents: torch.Tensor, captions: list[str]) -> tuple[
         chosen = torch.randint(len(latents), (BATCH["unet"],), generator=rng)
         length = SHORT_CONTEXT if step < 0.85 * STAGES["unet"] else 77
         z, t, noise = noised(latents[chosen], abar, rng)
-        return F.mse_loss(unet(z, t, text(tokens[chosen, :length])), noise)
+        return weighted_error(unet(z, t, text(tokens[chosen, :length])), noise, abar[t])
 
     trained = stage.run(loss_of)
     return trained["unet"], trained["text"]
@@ -213,6 +213,14 @@ def noised(latents: torch.Tensor, abar: torch.Tensor, rng: torch.Generator):
     noise = torch.randn(latents.shape, generator=rng)
     a = abar[t].view(-1, 1, 1, 1)
     return a.sqrt() * latents + (1 - a).sqrt() * noise, t, noise
+
+
+def weighted_error(predicted: torch.Tensor, noise: torch.Tensor, abar: torch.Tensor) -> torch.Tensor:
+    """Squared error weighted by min(SNR, 5) / SNR (Hang et al. 2023, "Min-SNR"): what the picture shows is
+    decided at high noise, and learned sooner when low noise does not dominate the gradient."""
+    snr = abar / (1 - abar)
+    error = (predicted - noise).square().mean((1, 2, 3))
+    return (error * snr.clamp(max=5.0) / snr).mean()
 
 
 def train_control(work: Path, unet: nn.Module, text: TextEncoder, latents: torch.Tensor, scenes: list) -> ControlNet:
@@ -230,7 +238,7 @@ def train_control(work: Path, unet: nn.Module, text: TextEncoder, latents: torch
             context = text(torch.where(dropped, empty, tokens[chosen]))
         hint = (to_tensor(np.stack([edge_map(scenes[i]) for i in chosen.tolist()])) + 1) / 2
         z, t, noise = noised(latents[chosen], abar, rng)
-        return F.mse_loss(add_residuals(unet, z, t, context, *control(z, hint, t, context)), noise)
+        return weighted_error(add_residuals(unet, z, t, context, *control(z, hint, t, context)), noise, abar[t])
 
     return stage.run(loss_of)["control"]
 
