@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from embedded.checkpoint import LatentDiffusion, load_control, load_model
+from embedded.checkpoint import CHECKPOINT, LatentDiffusion, load_control, load_model
 from embedded.generate import ImagePrompt, Request, generate, prepare
 from embedded.pictures import SIZE, Scene, draw, edge_map, random_scene, with_article
 from embedded.sheet import Cell, save_sheet
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
         _check_request(options)
     except (BadSetting, BadPicture) as error:
         sys.exit(str(error))
+    if not CHECKPOINT.exists():
+        sys.exit(f"The embedded model's weights are not at {CHECKPOINT}; `python -m embedded.train` makes them.")
     demo = Demo(load_model(), options.outputs)
     written = demo.own(picture, options, settings) if picture else demo.everything()
     print("\nWritten:")

@@ -16,8 +16,11 @@ from embedded.export import export
 MIB = 1024**2
 
 
+pytestmark = pytest.mark.usefixtures("embedded")
+
+
 @pytest.fixture(scope="module")
-def weights():
+def weights(embedded):
     with safe_open(CHECKPOINT, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}
 

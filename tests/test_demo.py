@@ -42,11 +42,16 @@ def test_a_missing_picture_is_named(tmp_path):
     assert complaint("--image", str(tmp_path / "none.png")) == f"There is no picture at {tmp_path / 'none.png'}."
 
 
+def test_a_checkout_without_weights_is_told_how_to_make_them(picture, monkeypatch, tmp_path):
+    monkeypatch.setattr("embedded.demo.CHECKPOINT", tmp_path / "none.safetensors")
+    assert "python -m embedded.train" in complaint("--image", picture)
+
+
 def test_a_prompt_without_a_picture_is_refused():
     assert complaint("--prompt", "a star") == "--prompt and --task need --image, the picture to take the details from."
 
 
-def test_a_persons_picture_gives_a_sheet(picture, tmp_path, capsys):
+def test_a_persons_picture_gives_a_sheet(embedded, picture, tmp_path, capsys):
     demo.main(["--image", picture, "--prompt", "a star", "--count", "1", "--steps", "2", "--nodes", "2",
                "--lambda", "0.7", "--outputs", str(tmp_path / "out")])
     assert (tmp_path / "out" / "own.png").stat().st_size > 1000
