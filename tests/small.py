@@ -10,6 +10,7 @@ from embedded.checkpoint import LatentDiffusion
 from embedded.model import alphas_cumprod, build_unet
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel
+from lib_indetail.attention import HostAttention
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.noise import NoiseSchedule
@@ -82,6 +83,17 @@ class Scene:
 
     def with_scale(self, scale: float) -> Scene:
         return Scene(self.model, self.n, scale, self.size)
+
+
+class Reader(HostAttention):
+    """Keeps the keys and values that the rows read, of everything that is attended to anew."""
+
+    def __init__(self):
+        self.read = []
+
+    def attend(self, module, x, keys, values, bias=None):
+        self.read += [keys[:1].clone(), values[:1].clone()]
+        return super().attend(module, x, keys, values, bias)
 
 
 def as_v(model: LatentDiffusion) -> LatentDiffusion:

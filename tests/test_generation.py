@@ -10,12 +10,11 @@ import torch
 from embedded.generate import ImagePrompt, Request, generate, prepare
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
-from lib_indetail.attention import HostAttention
 from lib_indetail.errors import Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.plans import planner
 from lib_indetail.settings import Settings
-from tests.small import randn
+from tests.small import Reader, randn
 
 LATENT = randn(1, 4, 16, 16, seed=1)
 REQUEST = Request("a star", seeds=(5,), steps=6, sampler="euler_ancestral")
@@ -61,17 +60,6 @@ def test_adain_acts_from_pure_noise_and_never_in_img2img(embedded, image, sample
     for denoising in (0.5, 1.0):
         img2img = dataclasses.replace(request, initial=randn(1, 4, 16, 16, seed=2), denoising=denoising)
         assert torch.equal(generate(embedded, img2img, with_adain), generate(embedded, img2img, without))
-
-
-class Reader(HostAttention):
-    """Keeps the keys and values that the rows read, of each stratum that holds the image alone."""
-
-    def __init__(self):
-        self.read = []
-
-    def attend(self, module, x, keys, values, bias=None):
-        self.read += [keys[:1].clone(), values[:1].clone()]
-        return super().attend(module, x, keys, values, bias)
 
 
 def residuals_like_a_controlnets(model):

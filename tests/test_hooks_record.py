@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.attention import HostAttention
 from lib_indetail.passes import image_passes, plain_pass
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT
 from lib_indetail.settings import Settings
-from tests.small import Scene, as_v, randn
+from tests.small import Reader, Scene, as_v, randn
 
 SETTINGS, BOTH = Settings(stratified_until=1), Settings(stratified_until=1, guidance=0)
 
@@ -36,17 +35,6 @@ class Watched:
     @property
     def banks(self):
         return [call[0] for call in self.calls]
-
-
-class Reader(HostAttention):
-    """Keeps the keys and values that generated rows read."""
-
-    def __init__(self):
-        self.read = []
-
-    def attend(self, module, x, keys, values, bias=None):
-        self.read += [keys[:1].clone(), values[:1].clone()]
-        return super().attend(module, x, keys, values, bias)
 
 
 @pytest.mark.parametrize("t", [981, 501.0, 123.4])
