@@ -7,11 +7,13 @@ import dataclasses
 import pytest
 import torch
 
+from embedded.demo import picture_of, unseen
 from embedded.generate import ImagePrompt, Request, generate, prepare
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.errors import Interrupted
 from lib_indetail.hooks import InDetailHooks
+from lib_indetail.picture import picture_tensor
 from lib_indetail.plans import planner
 from lib_indetail.settings import Settings
 from tests.small import Reader, randn
@@ -22,7 +24,8 @@ REQUEST = Request("a star", seeds=(5,), steps=6, sampler="euler_ancestral")
 
 @pytest.fixture(scope="module")
 def image(embedded):
-    return prepare(embedded, LATENT, "a star", Settings(nodes=6))
+    picture = picture_tensor(picture_of(unseen(1, "circle", "dotted")))
+    return prepare(embedded, embedded.encode(picture), "a star", Settings(nodes=10))
 
 
 def changed(image, **settings):
@@ -47,9 +50,11 @@ def test_the_last_run_is_bit_equal_to_the_first(embedded, image):
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_sde"])
 def test_a_batch_of_4_equals_4_single_pictures(embedded, image, sampler):
-    request = dataclasses.replace(REQUEST, seeds=(1, 2, 3, 4), sampler=sampler, steps=4)
-    singles = [generate(embedded, dataclasses.replace(request, seeds=(seed,)), image) for seed in request.seeds]
-    assert (generate(embedded, request, image) - torch.cat(singles)).abs().max() <= 1e-4
+    request = dataclasses.replace(REQUEST, seeds=(1, 2, 3, 4), sampler=sampler, steps=8)
+    with torch.backends.mkldnn.flags(enabled=False):  # it rounds convolutions differently for every batch size
+        singles = [generate(embedded, dataclasses.replace(request, seeds=(seed,)), image) for seed in request.seeds]
+        batch = generate(embedded, request, image)
+    assert (batch - torch.cat(singles)).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler"])
