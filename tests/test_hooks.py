@@ -59,6 +59,8 @@ def test_phases_follow_each_other_replacement_stratified_concatenation(scene):
     mixed = Settings(replacement_until=0.2, stratified_until=0.5)
     for t, alone in ((900.0, Settings(replacement_until=1)), (600.0, STRATIFIED), (300.0, CONCATENATED)):
         assert torch.equal(scene.call(mixed, t), scene.call(alone, t)), t
+    overlapping = Settings(replacement_until=0.5, stratified_until=0.5)
+    assert torch.equal(scene.call(overlapping, 600.0), scene.call(Settings(replacement_until=1), 600.0))
 
 
 @pytest.mark.parametrize("settings", [STRATIFIED, CONCATENATED, BOTH])
@@ -127,3 +129,11 @@ def test_guidance_1_makes_no_pass_without_text(scene):
         raise AssertionError("made at guidance 1")
 
     scene.call(STRATIFIED, passes={IMAGE: scene.with_text, IMAGE_WITHOUT_TEXT: forbidden})
+
+
+def test_hooks_forget_every_recorded_tensor_when_they_go(scene):
+    with scene.hooks(BOTH) as hooks:
+        with hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+            scene.model.unet(scene.x, torch.full((4,), 501.0), context=scene.context)
+        assert set(hooks._banks) == {IMAGE, IMAGE_WITHOUT_TEXT}
+    assert hooks._banks == {}
