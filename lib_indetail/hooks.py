@@ -43,7 +43,7 @@ class InDetailHooks:
         self._layers = self_attention_layers(unet, blocks)
         self._names = {module: name for name, module in self._layers.items()}
         self._attention = attention or HostAttention()
-        self._installed: list[tuple[dict, torch.utils.hooks.RemovableHandle]] = []
+        self._installed: list[tuple[_Registry, torch.utils.hooks.RemovableHandle]] = []
         self._sigma: float | None = None
         self._banks: dict[str, dict[str, KeysValues]] = {}
         self._finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.passes import image_passes
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, stratified
 from lib_indetail.settings import Settings
 from tests.small import Scene, randn
@@ -137,3 +138,16 @@ def test_hooks_forget_every_recorded_tensor_when_they_go(scene):
             scene.model.unet(scene.x, torch.full((4,), 501.0), context=scene.context)
         assert set(hooks._banks) == {IMAGE, IMAGE_WITHOUT_TEXT}
     assert hooks._banks == {}
+
+
+def test_calls_after_an_evaluation_that_was_cut_short_are_left_alone(scene):
+    timesteps = torch.full((4,), 501.0)
+    with scene.hooks(BOTH) as hooks:
+        with pytest.raises(RuntimeError), hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+            raise RuntimeError
+        assert torch.equal(scene.model.unet(scene.x, timesteps, context=scene.context), scene.plain())
+
+
+def test_conflict_free_guidance_offers_no_bank_to_uncond_rows():
+    assert [sorted(image_passes(Settings(guidance=g), None, None)) for g in (1, 0.99)] == [
+        [IMAGE], [IMAGE, IMAGE_WITHOUT_TEXT]]
