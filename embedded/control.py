@@ -51,10 +51,17 @@ class ControlNet(nn.Module):
 
 
 def _hint_block(channels: int) -> TimestepEmbedSequential:
+    """Eight convolutions down to the latent's size, initialised so that thin lines reach their end: with the usual
+    initialisation they fade on the way, and the first thousands of training steps go into amplifying them."""
     layers: list[nn.Module] = []
     for inner, outer, stride in _HINT_WIDTHS:
         layers += [nn.Conv2d(inner, outer, 3, padding=1, stride=stride), nn.SiLU()]
-    return TimestepEmbedSequential(*layers, _zero(nn.Conv2d(_HINT_WIDTHS[-1][1], channels, 3, padding=1)))
+    block = TimestepEmbedSequential(*layers, nn.Conv2d(_HINT_WIDTHS[-1][1], channels, 3, padding=1))
+    for layer in block:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=1.3 * (2 / layer.weight[0].numel()) ** 0.5)
+            nn.init.zeros_(layer.bias)
+    return block
 
 
 def _block_widths(settings: dict) -> list[int]:

@@ -7,6 +7,7 @@ with all blocks. A small classifier names shapes and patterns; colours are compa
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
@@ -41,11 +42,13 @@ def results_of(model: LatentDiffusion, seed: int, count: int, **changes) -> dict
     scene, shape = trial(seed)
     request = Request(with_article(shape), (seed,), guidance_scale=GUIDANCE_SCALE, steps=STEPS)
     latents = {"text only": generate(model, request)}
-    for arm, source, blocks in (("decoder blocks", scene, "decoder"), ("all blocks", scene, "all"),
-                                ("shuffled, all blocks", trial((seed + 1) % count)[0], "all")):
-        settings = Settings.of({"blocks": blocks, **changes}, "cross-prompt")
+    for source, arms in ((scene, {"decoder blocks": "decoder", "all blocks": "all"}),
+                         (trial((seed + 1) % count)[0], {"shuffled, all blocks": "all"})):
+        settings = Settings.of(changes, "cross-prompt")
         image = prepare(model, model.encode(picture_tensor(picture_of(source))), request.prompt, settings)
-        latents[arm] = generate(model, request, image)
+        for arm, blocks in arms.items():
+            chosen = dataclasses.replace(image, settings=dataclasses.replace(settings, blocks=blocks))
+            latents[arm] = generate(model, request, chosen)
     return dict(zip(latents, model.decode(torch.cat(list(latents.values())))))
 
 

@@ -207,9 +207,12 @@ def train_unet(work: Path, latents: torch.Tensor, captions: list[str]) -> tuple[
     return trained["unet"], trained["text"]
 
 
-def noised(latents: torch.Tensor, abar: torch.Tensor, rng: torch.Generator):
-    """Random timesteps and noise: z_t, t, noise."""
-    t = torch.randint(len(abar), (len(latents),), generator=rng)
+def noised(latents: torch.Tensor, abar: torch.Tensor, rng: torch.Generator, power: float = 1.0):
+    """Random timesteps and noise: z_t, t, noise. A power below 1 prefers high noise."""
+    if power == 1:
+        t = torch.randint(len(abar), (len(latents),), generator=rng)
+    else:
+        t = (torch.rand(len(latents), generator=rng) ** power * len(abar)).long().clamp(max=len(abar) - 1)
     noise = torch.randn(latents.shape, generator=rng)
     a = abar[t].view(-1, 1, 1, 1)
     return a.sqrt() * latents + (1 - a).sqrt() * noise, t, noise
@@ -224,7 +227,8 @@ def weighted_error(predicted: torch.Tensor, noise: torch.Tensor, abar: torch.Ten
 
 
 def train_control(work: Path, unet: nn.Module, text: TextEncoder, latents: torch.Tensor, scenes: list) -> ControlNet:
-    """Only the ControlNet learns; half of the captions are dropped, so that the edges have to tell the shape."""
+    """Only the ControlNet learns. Nine captions in ten are dropped, so that the edges have to tell the shape, and
+    high noise, where shapes are decided, is seen more often."""
     torch.manual_seed(SEED + 2)
     control = ControlNet()
     control.load_state_dict({k: v for k, v in unet.state_dict().items() if k in control.state_dict()}, strict=False)
@@ -233,11 +237,11 @@ def train_control(work: Path, unet: nn.Module, text: TextEncoder, latents: torch
 
     def loss_of(step: int, rng: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(latents), (BATCH["control"],), generator=rng)
-        dropped = torch.rand(BATCH["control"], 1, generator=rng) < 0.5
+        dropped = torch.rand(BATCH["control"], 1, generator=rng) < 0.9
         with torch.no_grad():
             context = text(torch.where(dropped, empty, tokens[chosen]))
         hint = (to_tensor(np.stack([edge_map(scenes[i]) for i in chosen.tolist()])) + 1) / 2
-        z, t, noise = noised(latents[chosen], abar, rng)
+        z, t, noise = noised(latents[chosen], abar, rng, power=0.5)
         return weighted_error(add_residuals(unet, z, t, context, *control(z, hint, t, context)), noise, abar[t])
 
     return stage.run(loss_of)["control"]
