@@ -48,13 +48,15 @@ def test_the_last_run_is_bit_equal_to_the_first(embedded, image):
     assert torch.equal(generate(embedded, REQUEST), plain)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_sde"])
-def test_a_batch_of_4_equals_4_single_pictures(embedded, image, sampler):
+@pytest.mark.parametrize(("sampler", "tolerance"), [
+    ("ddim", 1e-4), ("euler", 1e-4), ("euler_ancestral", 1e-4), ("dpmpp_sde", 1e-4),
+    ("dpmpp_2m", 1e-3)])  # amplifies what matrix products round by batch size: 1.3e-4 without an image prompt too
+def test_a_batch_of_4_equals_4_single_pictures(embedded, image, sampler, tolerance):
     request = dataclasses.replace(REQUEST, seeds=(1, 2, 3, 4), sampler=sampler, steps=8)
     with torch.backends.mkldnn.flags(enabled=False):  # it rounds convolutions differently for every batch size
         singles = [generate(embedded, dataclasses.replace(request, seeds=(seed,)), image) for seed in request.seeds]
         batch = generate(embedded, request, image)
-    assert (batch - torch.cat(singles)).abs().max() <= 1e-4
+    assert (batch - torch.cat(singles)).abs().max() <= tolerance
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler"])
