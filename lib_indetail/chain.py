@@ -27,6 +27,14 @@ class Chain:
         if any(a >= b for a, b in zip(self.sigmas, self.sigmas[1:])):
             raise ValueError("a chain's sigmas must ascend.")
 
+    def to(self, device: torch.device | str) -> Chain:
+        """The same chain on another device."""
+        return Chain(self.sigmas, tuple(z.to(device) for z in self.latents))
+
+    @property
+    def bytes(self) -> int:
+        return sum(z.numel() * z.element_size() for z in self.latents)
+
     def at(self, sigma: float) -> torch.Tensor:
         """z^P at `sigma`, [1, C, H, W].
 

@@ -11,5 +11,18 @@ class BadPicture(ValueError):
     """A picture that cannot be used. The message is one sentence with the reason."""
 
 
+class CannotAct(Exception):
+    """This model, or another extension at work on it, leaves no way to act. One sentence that says which."""
+
+
+class InDetailError(Exception):
+    """What a person sees when a generation is refused. The WebUI's API answers with `status_code` and `detail`."""
+
+    def __init__(self, sentence: str):
+        super().__init__(sentence)
+        self.status_code = 422
+        self.detail = sentence
+
+
 class Interrupted(Exception):
     """The person stopped the inversion; no chain came out of it."""

@@ -18,6 +18,7 @@ from torch import nn
 
 from lib_indetail.algebra import Bank, Blend, KeysValues, LayerCall, Plan, evaluate
 from lib_indetail.attention import HostAttention
+from lib_indetail.errors import CannotAct
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.plans import Planner
 from lib_indetail.rows import Role, RowCursor, rows_with
@@ -61,14 +62,15 @@ class InDetailHooks:
         self.remove()
 
     @contextlib.contextmanager
-    def evaluation(self, sigma: float, u: float, roles: Sequence[Role]) -> Iterator[None]:
+    def evaluation(self, sigma: float, u: float,
+                   roles: Sequence[Role] | Callable[[], Sequence[Role]]) -> Iterator[RowCursor]:
         """One evaluation of the denoiser at noise level `sigma` and position `u`; `roles` lists its rows in the
-        order in which they go through the UNet."""
+        order in which they go through the UNet. Gives the cursor that follows them."""
         if sigma != self._sigma:
             self._sigma, self._banks = sigma, {}
         self._cursor, self._u = RowCursor(roles), u
         try:
-            yield
+            yield self._cursor
         finally:
             self._finish()
 
@@ -126,6 +128,9 @@ class InDetailHooks:
     def _record(self, bank: str, x: torch.Tensor, timesteps: torch.Tensor) -> dict[str, KeysValues]:
         """Run the image latent through the plain UNet at this level and keep its keys and values."""
         latent = self._latent_at(self._sigma).to(x)
+        if latent.shape[-2:] != x.shape[-2:]:
+            raise CannotAct("InDetail cannot act: another extension runs the UNet on a size of its own "
+                            f"({_size(x)} instead of {_size(latent)} latent cells), as tiles do.")
         self._recording = {name: [] for name in self._layers}
         try:
             with torch.no_grad():
@@ -174,6 +179,10 @@ def banks_of(plan: Plan) -> list[str]:
                 case Blend(first, second, _):
                     names += [first, second]
     return list(dict.fromkeys(names))
+
+
+def _size(latent: torch.Tensor) -> str:
+    return f"{latent.shape[-1]}x{latent.shape[-2]}"
 
 
 def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor]:

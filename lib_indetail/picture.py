@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from lib_indetail.errors import BadPicture
+
+MAX_PIXELS = 100_000_000
+_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -16,22 +24,110 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise BadPicture(f"There is no picture at {path}.")
+    return _read(path, str(path))
+
+
+def decoded_picture(text: str) -> Image.Image:
+    """The same from base64, bare or as a data URI. Raises BadPicture."""
+    bare = "".join(_DATA_URI.sub("", text.strip(), count=1).split())
     try:
-        with Image.open(path) as picture:
+        data = base64.b64decode(bare, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadPicture("The image must be a picture as base64 or as a data URI; addresses and paths are not "
+                         "read.") from None
+    if not data:
+        raise BadPicture("The image is empty.")
+    return _read(io.BytesIO(data), "The image")
+
+
+def _read(source: Path | io.BytesIO, name: str) -> Image.Image:
+    try:
+        with Image.open(source) as picture:
+            _refuse_huge(picture, name)
             picture.load()
-            return flattened(ImageOps.exif_transpose(picture))
+            return upright_rgb(picture)
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise BadPicture(f"{path} is not a picture that can be read.") from None
+        raise BadPicture(f"{name} is not a picture that can be read.") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise BadPicture(f"{path} is broken: {error}.") from None
+        if isinstance(error, BadPicture):
+            raise
+        raise BadPicture(f"{name} is broken: {error}.") from None
+
+
+def _refuse_huge(picture: Image.Image, name: str) -> None:
+    pixels = picture.width * picture.height
+    if pixels > MAX_PIXELS:
+        raise BadPicture(f"{name} has {pixels / 1e6:.0f} megapixels; at most {MAX_PIXELS / 1e6:.0f} are taken.")
+
+
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """RGB with the camera's rotation applied, 16-bit values scaled to 8, transparency on white. Raises BadPicture."""
+    _refuse_huge(picture, "The picture")
+    return flattened(_eight_bit(ImageOps.exif_transpose(picture)))
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits scaled, where Pillow itself would clip."""
+    if picture.mode != "I" and not picture.mode.startswith("I;16"):
+        return picture
+    values = np.asarray(picture).astype(np.float64)
+    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    return Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8))
 
 
 def flattened(picture: Image.Image, background: str = "white") -> Image.Image:
     """RGB, with transparent parts on a plain background."""
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture).convert("RGB")
     return picture.convert("RGB")
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A picture at the size of a generation. `box` is the part that shows it, the rest is padding; `lost` is the
+    share of the picture's area that was cut off."""
+
+    picture: Image.Image
+    box: tuple[int, int, int, int]
+    lost: float = 0.0
+
+    def content(self, factor: int = 8) -> torch.Tensor | None:
+        """Which cells of factor x factor pixels show the picture, [H / factor, W / factor] bool; None if all do."""
+        width, height = self.picture.size
+        if self.box == (0, 0, width, height):
+            return None
+        left, top, right, bottom = self.box
+        inside = torch.zeros(1, 1, height, width)
+        inside[..., top:bottom, left:right] = 1
+        return torch.nn.functional.avg_pool2d(inside, factor)[0, 0] >= 0.5
+
+
+def placed(picture: Image.Image, width: int, height: int, mode: str = "crop") -> Placed:
+    """Bring a picture to width x height: `crop` cuts evenly what sticks out, `stretch` distorts, `fit` pads with
+    the picture's mean colour."""
+    whole = (0, 0, width, height)
+    if mode == "stretch":
+        return Placed(picture.resize((width, height), Image.Resampling.LANCZOS), whole)
+    if mode == "fit":
+        return _fitted(picture, width, height)
+    return Placed(cropped(picture, width, height), whole, crop_loss(picture.size, width, height))
+
+
+def crop_loss(size: tuple[int, int], width: int, height: int) -> float:
+    """The share of a picture's area that a crop to width x height cuts off."""
+    wanted, given = width / height, size[0] / size[1]
+    return 1 - min(wanted, given) / max(wanted, given)
+
+
+def _fitted(picture: Image.Image, width: int, height: int) -> Placed:
+    scale = min(width / picture.width, height / picture.height)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
+    canvas = Image.new("RGB", (width, height), mean)
+    canvas.paste(picture.resize(size, Image.Resampling.LANCZOS), (left, top))
+    return Placed(canvas, (left, top, left + size[0], top + size[1]))
 
 
 def cropped(picture: Image.Image, width: int, height: int) -> Image.Image:
@@ -47,5 +143,5 @@ def picture_tensor(picture: Image.Image) -> torch.Tensor:
 
 def tensor_picture(tensor: torch.Tensor) -> Image.Image:
     """The picture of [3, H, W] in -1..1."""
-    values = tensor.detach().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    values = tensor.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from lib_indetail.algebra import Bank, Own, Plan, Source, Stratum
+from lib_indetail.algebra import Bank, Own, PerToken, Plan, Source, Stratum
 from lib_indetail.rows import Role
 from lib_indetail.settings import Settings
 from lib_indetail.window import Window
@@ -17,23 +17,26 @@ OWN = Source(Own())
 Planner = Callable[[float, Role], Plan | None]
 
 
-def stratified(bank: str, share: float) -> Plan:
+def stratified(bank: str, share: float, keep: PerToken | None = None) -> Plan:
     """(1 - share) A(Q, K, V) + share A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
-    return Stratum((OWN,)), Stratum((Source(Bank(bank)),), share)
+    return Stratum((OWN,)), Stratum((Source(Bank(bank), keep),), share)
 
 
-def concatenation(bank: str, strength: float = 1.0) -> Plan:
+def concatenation(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
     """One softmax over own and image keys (paper, equation 1), the image's logits lowered by -log strength."""
-    return (Stratum((OWN, Source(Bank(bank), bias=math.log(strength)))),)
+    return (Stratum((OWN, Source(Bank(bank), keep, math.log(strength)))),)
 
 
-def replacement(bank: str, strength: float = 1.0) -> Plan:
+def replacement(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
     """(1 - strength) own + strength image: the image's keys and values in place of the own ones (as in RIVAL)."""
-    return stratified(bank, strength)
+    return stratified(bank, strength, keep)
 
 
-def planner(settings: Settings) -> Planner:
-    """What the settings say for a row at position u: a plan, or None for plain attention."""
+def planner(settings: Settings, keep: PerToken | None = None) -> Planner:
+    """What the settings say for a row at position u: a plan, or None for plain attention.
+
+    `keep` says which of the image's tokens may be read.
+    """
     window = Window(settings.start, settings.end)
     replacing, stratifying = (Window(0.0, end) for end in (settings.replacement_until, settings.stratified_until))
 
@@ -42,11 +45,11 @@ def planner(settings: Settings) -> Planner:
         if strength == 0 or u not in window:
             return None
         if u in replacing:
-            return replacement(bank, strength)
+            return replacement(bank, strength, keep)
         if u in stratifying:
             share = strength * settings.lambda_image
-            return stratified(bank, share) if share else None
-        return concatenation(bank, strength)
+            return stratified(bank, share, keep) if share else None
+        return concatenation(bank, strength, keep)
 
     return plan
 

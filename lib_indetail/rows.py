@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 Role = Literal["cond", "uncond", "other"]
@@ -12,15 +12,28 @@ class RowCursor:
     """One evaluation of the denoiser lists its rows once and sends them through the UNet front to back, in one
     call or in several of any size. `take(n)` says what the next n rows are.
 
-    Rows beyond the list belong to somebody else's extra pass: "other".
+    Rows beyond the list belong to somebody else's extra pass: "other". A list that is only known once the first
+    call is due may be given as a function.
     """
 
-    def __init__(self, roles: Sequence[Role]):
-        self._roles = tuple(roles)
+    def __init__(self, roles: Sequence[Role] | Callable[[], Sequence[Role]]):
+        self._listed = roles if callable(roles) else None
+        self._roles: tuple[Role, ...] | None = None if callable(roles) else tuple(roles)
         self.consumed = 0
 
+    @property
+    def cond_left(self) -> int:
+        """How many cond rows no call has taken yet."""
+        return self.roles[self.consumed:].count("cond")
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        if self._roles is None:
+            self._roles = tuple(self._listed())
+        return self._roles
+
     def take(self, count: int) -> tuple[Role, ...]:
-        roles = self._roles[self.consumed:self.consumed + count]
+        roles = self.roles[self.consumed:self.consumed + count]
         self.consumed += count
         return roles + ("other",) * (count - len(roles))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,19 +14,22 @@ from lib_indetail.layers import BLOCKS
 QUALITY_SUFFIX = ", best quality, extremely detailed."
 INVERSIONS = ("DDIM", "refined", "re-noise")
 INVERSION_TEXTS = ("same as the prompt", "empty", "own text")
+RESIZE_MODES = ("crop", "stretch", "fit")
 
 
-def _number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str):
+def _number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str,
+            advanced: bool = False):
     return field(default=default, metadata=dict(label=label, low=low, high=high, step=step,
-                                                infotext=infotext, help=help))
+                                                infotext=infotext, help=help, advanced=advanced))
 
 
-def _choice(label: str, default: str, choices: tuple[str, ...], infotext: str, help: str):
-    return field(default=default, metadata=dict(label=label, choices=choices, infotext=infotext, help=help))
+def _choice(label: str, default: str, choices: tuple[str, ...], infotext: str, help: str, advanced: bool = False):
+    return field(default=default, metadata=dict(label=label, choices=choices, infotext=infotext, help=help,
+                                                advanced=advanced))
 
 
-def _text(label: str, default: str, infotext: str, help: str):
-    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help))
+def _text(label: str, default: str, infotext: str, help: str, advanced: bool = False):
+    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=advanced))
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,23 @@ class Settings:
         "The picture acts up to here, as a fraction of the noise range.")
     replacement_until: float = _number(
         "Replacement until", 0.0, 0.0, 1.0, 0.05, "InDetail replacement until",
-        "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.")
+        "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.",
+        advanced=True)
     adain: float = _number(
         "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
-        "How far the initial noise takes over the picture's channel statistics, where a pass starts from pure noise.")
+        "How far the initial noise takes over the picture's channel statistics, where a pass starts from pure noise.",
+        advanced=True)
     inversion: str = _choice(
         "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
         "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the picture. "
-        "Re-noise: no calls, the picture under one fixed noise.")
+        "Re-noise: no calls, the picture under one fixed noise.", advanced=True)
     nodes: int = _number(
         "Inversion nodes", 50, 1, 500, 1, "InDetail nodes",
-        "How many noise levels the inversion visits; levels between them are interpolated.")
+        "How many noise levels the inversion visits; levels between them are interpolated.",
+        advanced=True)
     blocks: str = _choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
-        "Which blocks of the UNet read the picture. The paper: decoder.")
+        "Which blocks of the UNet read the picture. The paper: decoder.", advanced=True)
     inversion_text: str = _choice(
         "Inversion text", "same as the prompt", INVERSION_TEXTS, "InDetail inversion text",
         "The text the picture is inverted and read with.")
@@ -80,7 +87,12 @@ class Settings:
     suffix: str = _text(
         "Quality suffix", "", "InDetail suffix",
         "Appended to the inversion text. The authors' \"null\" prompt is the bare suffix "
-        f"\"{QUALITY_SUFFIX}\".")
+        f"\"{QUALITY_SUFFIX}\".", advanced=True)
+
+    resize: str = _choice(
+        "Resize mode", "crop", RESIZE_MODES, "InDetail resize mode",
+        "How a picture of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
+        "distorts, fit pads; padding is not read.", advanced=True)
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -95,7 +107,7 @@ class Settings:
         names = [setting.name for setting in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise BadSetting(f"There is no setting {name!r}; the settings are {', '.join(names)}.")
+                raise BadSetting(f"There is no setting {reprlib.repr(name)}; the settings are {', '.join(names)}.")
         return cls(**{**preset(task), **values})
 
     @property
@@ -120,7 +132,7 @@ def preset(task: str | None) -> dict[str, Any]:
     if task is None:
         return {}
     if task not in TASKS:
-        raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {task!r}.")
+        raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.")
     return TASKS[task]
 
 
@@ -128,18 +140,19 @@ def _checked(setting: dataclasses.Field, value: Any) -> Any:
     meta = setting.metadata
     if "choices" in meta:
         if value not in meta["choices"]:
-            raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {value!r}.")
+            raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {reprlib.repr(value)}.")
         return value
     if isinstance(setting.default, str):
         if not isinstance(value, str):
-            raise BadSetting(f"{meta['label']} must be a text, not {value!r}.")
+            raise BadSetting(f"{meta['label']} must be a text, not {reprlib.repr(value)}.")
         return value
     return _checked_number(meta, value, whole=isinstance(setting.default, int))
 
 
 def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float | int:
     kind = "a whole number" if whole else "a number"
-    wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, not {value!r}.")
+    wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, "
+                       f"not {reprlib.repr(value)}.")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
     if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):

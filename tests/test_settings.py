@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_defaults_are_the_papers():
     assert dataclasses.asdict(Settings()) == dict(
         strength=1.0, lambda_image=0.5, stratified_until=0.2, guidance=1.0, start=0.0, end=1.0, replacement_until=0.0,
         adain=1.0, inversion="DDIM", nodes=50, blocks="decoder", inversion_text="same as the prompt", own_text="",
-        suffix="")
+        suffix="", resize="crop")
 
 
 @pytest.mark.parametrize(("task", "changed"), [
@@ -52,7 +53,7 @@ def test_an_unknown_task_is_refused_with_the_tasks():
 def test_what_is_no_number_is_refused_with_field_value_and_range(name, value):
     meta = FIELDS[name].metadata
     message = refusal(**{name: value})
-    assert message.startswith(f"{meta['label']} must be ") and message.endswith(f", not {value!r}.")
+    assert message.startswith(f"{meta['label']} must be ") and message.endswith(f", not {reprlib.repr(value)}.")
     assert f"from {meta['low']} to {meta['high']}" in message
 
 

@@ -1,0 +1,34 @@
+"""Which tokens of a picture count, at every resolution of the UNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+
+_LEVELS = 6
+
+
+def token_mask(content: torch.Tensor) -> Callable[[int], torch.Tensor]:
+    """From the latent's mask [h, w] bool to a layer's: a function of its token count, giving [tokens] bool.
+
+    A token counts if at least half of its cells do; where none would, the fullest ones. A layer whose tokens do
+    not lie on a halved grid (another extension has merged them) keeps all.
+    """
+    def mask(tokens: int) -> torch.Tensor:
+        for size in _grids(*content.shape):
+            if size[0] * size[1] == tokens:
+                share = F.adaptive_avg_pool2d(content[None, None].float(), size).flatten()
+                return share >= min(0.5, float(share.max()))
+        return torch.ones(tokens, dtype=torch.bool)
+
+    return mask
+
+
+def _grids(height: int, width: int) -> list[tuple[int, int]]:
+    """The latent's size and its halvings, as convolutions of stride 2 round them."""
+    sizes = [(height, width)]
+    for _ in range(_LEVELS - 1):
+        sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
+    return sizes

@@ -1,0 +1,51 @@
+"""For other scripts: `from lib_indetail.webui import indetail`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from lib_indetail.errors import InDetailError
+from lib_indetail.request import Request
+from lib_indetail.settings import Settings
+from lib_indetail.webui.runtime import OVERRIDES
+
+TITLE = "InDetail"
+
+
+def settings(p, **changes: Any) -> Settings | None:
+    """The settings with which `p` will be generated, or None if InDetail is off for it.
+
+    `changes` are named fields (also `enabled`, `image` and `task`) that stand above the arguments of `p` from now
+    on. Raises InDetailError, with one sentence, for values that cannot be used.
+    """
+    if changes:
+        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), **changes})
+    try:
+        request = Request.of(_arguments(p), getattr(p, OVERRIDES, None))
+    except ValueError as error:
+        raise InDetailError(str(error)) from error
+    return request.settings if request.acts else None
+
+
+@contextlib.contextmanager
+def disabled(p) -> Iterator[None]:
+    """`with disabled(p): process_images(p)` generates without InDetail."""
+    before = getattr(p, OVERRIDES, None)
+    setattr(p, OVERRIDES, {**(before or {}), "enabled": False})
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(p, OVERRIDES)
+        else:
+            setattr(p, OVERRIDES, before)
+
+
+def _arguments(p) -> list[Any]:
+    """InDetail's own part of the arguments of `p`; none if the script does not run for it."""
+    for script in getattr(p.scripts, "alwayson_scripts", []):
+        if script.title() == TITLE:
+            return list(p.script_args[script.args_from:script.args_to])
+    return []

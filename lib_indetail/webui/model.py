@@ -1,0 +1,130 @@
+"""The checkpoint that the WebUI has loaded, as the core wants it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common
+from torch import nn
+
+from lib_indetail.errors import BadPicture
+from lib_indetail.hooks import RecordPass
+from lib_indetail.inversion import Model
+from lib_indetail.noise import NoiseSchedule
+from lib_indetail.passes import plain_pass
+from lib_indetail.webui.guards import untiled
+
+Text = torch.Tensor | dict[str, torch.Tensor]
+"""One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
+
+
+class HostModel:
+    """Thin view of an `sd_model`; holds no tensor of its own."""
+
+    def __init__(self, sd_model):
+        self.sd_model = sd_model
+
+    @property
+    def unet(self) -> nn.Module:
+        return self.sd_model.model.diffusion_model
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The noise levels in force, after the host's own overrides of alphas_cumprod."""
+        return NoiseSchedule(self.sd_model.alphas_cumprod)
+
+    @property
+    def prediction(self) -> str:
+        return "v" if self.sd_model.parameterization == "v" else "eps"
+
+    @torch.no_grad()
+    def encode(self, picture: torch.Tensor) -> torch.Tensor:
+        """The clean latent [1, C, h, w] of a picture [1, 3, H, W] in -1..1: the posterior's mean.
+
+        The VAE is called through `encode`, which the low-memory modes replace; the moments are read where both
+        of the host's classes compute them, and the random state stays as it was. Raises BadPicture for NaN.
+        """
+        vae = self.sd_model.first_stage_model
+        moments: list[torch.Tensor] = []
+
+        def indetail_moments(module, args, output):
+            moments.append(output)
+
+        handle = vae.quant_conv.register_forward_hook(indetail_moments)
+        cuda = [devices.device] if devices.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(cuda), devices.without_autocast():
+                vae.encode(picture.to(devices.device, devices.dtype_vae))
+        finally:
+            handle.remove()
+        latent = moments[0].chunk(2, dim=1)[0].float() * self.sd_model.scale_factor
+        if latent.isnan().any():
+            raise BadPicture("The VAE made NaN of the picture; try --no-half-vae.")
+        return latent
+
+    @torch.no_grad()
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """A picture [n, 3, H, W] in -1..1."""
+        return sd_samplers_common.samples_to_images_tensor(latent.to(devices.dtype_vae), 0, self.sd_model).float()
+
+    def text(self, prompt: str, width: int, height: int, steps: int, hires_steps: int | None = None) -> Text:
+        """The conditioning of a prompt at the first step of a pass: its first AND part, without extra networks' tags.
+
+        What the host notes down about textual inversions and emphasis while encoding is put back.
+        """
+        prompt = first_part(prompt)
+        hijack = sd_hijack.model_hijack
+        noted = dict(hijack.extra_generation_params), list(hijack.comments)
+        try:
+            with devices.autocast():
+                conditioning = prompt_parser.SdConditioning([prompt], width=width, height=height)
+                schedule = prompt_parser.get_learned_conditioning(self.sd_model, conditioning, steps,
+                                                                   hires_steps)[0]
+        finally:
+            hijack.extra_generation_params, hijack.comments = noted
+        cond = schedule[0].cond
+        if isinstance(cond, dict):
+            return {name: value[None] for name, value in cond.items()}
+        return cond[None]
+
+    def record_pass(self, text: Text) -> RecordPass:
+        """A plain pass of the image latent inside one of the host's own UNet calls."""
+        unet = self.unet
+        run = (plain_pass(unet, text["crossattn"], y=text["vector"]) if isinstance(text, dict)
+               else plain_pass(unet, text))
+
+        def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            with untiled(unet):
+                return run(z, timesteps)
+
+        return record
+
+    def inversion_model(self, text: Text) -> Model:
+        """The same as a call from outside: through the host's own `apply_model`, past a ControlNet."""
+        def model(z: torch.Tensor, t: float) -> torch.Tensor:
+            timesteps = torch.full((len(z),), t, device=z.device)
+            cond = dict(text) if isinstance(text, dict) else {"c_crossattn": [text]}
+            with own_forward(self.unet):
+                return self.sd_model.apply_model(z, timesteps, cond).float()
+
+        return model
+
+
+@contextlib.contextmanager
+def own_forward(unet: nn.Module) -> Iterator[None]:
+    """The UNet with its class's forward, whatever another extension has put on the instance."""
+    replaced = vars(unet).pop("forward", None)
+    try:
+        yield
+    finally:
+        if replaced is not None:
+            unet.forward = replaced
+
+
+def first_part(prompt: str) -> str:
+    """The first AND part of a prompt, without extra networks' tags."""
+    bare, _ = extra_networks.parse_prompt(prompt)
+    indexes, parts, _ = prompt_parser.get_multicond_prompt_list([bare])
+    return parts[indexes[0][0][0]]

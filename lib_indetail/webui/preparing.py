@@ -1,0 +1,97 @@
+"""From a person's picture to a chain, through the caches."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from modules import devices
+from PIL import Image
+
+from lib_indetail.cache import Cache
+from lib_indetail.chain import Chain
+from lib_indetail.hooks import RecordPass
+from lib_indetail.inversion import Inverter
+from lib_indetail.passes import image_passes
+from lib_indetail.picture import Placed, picture_tensor, placed
+from lib_indetail.preparation import prepare_chain
+from lib_indetail.settings import Settings
+from lib_indetail.webui import fingerprint
+from lib_indetail.webui.guards import untiled
+from lib_indetail.webui.model import HostModel, Text
+from lib_indetail.webui.progress import interrupted, inversion_progress
+
+CROP_WARNING = 0.1
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to invert, for one pass: the prompt of its first picture, its size and its steps."""
+
+    picture: Image.Image
+    settings: Settings
+    prompt: str
+    width: int
+    height: int
+    steps: int
+    hires_steps: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An inverted picture. `note` says what it took; `clean` is its latent before any noise."""
+
+    chain: Chain
+    passes: dict[str, RecordPass]
+    placed: Placed
+    content: torch.Tensor | None
+    clean: torch.Tensor
+    text: Text
+    note: str
+
+
+class Preparer:
+    """Inverts pictures, and remembers clean latents and chains in `latents` and `chains`."""
+
+    def __init__(self, latents: Cache, chains: Cache):
+        self._latents, self._chains = latents, chains
+
+    @torch.no_grad()
+    def prepare(self, model: HostModel, wish: Wish) -> Prepared:
+        """Raises Interrupted if the person stops it; nothing of a stopped inversion is kept."""
+        settings = wish.settings
+        fitted = placed(wish.picture, wish.width, wish.height, settings.resize)
+        latent = self.clean_latent(model, fitted.picture)
+        with_text, without_text = (model.text(text, wish.width, wish.height, wish.steps, wish.hires_steps)
+                                   for text in (settings.text_for(wish.prompt), ""))
+        chain, note = self._chain(model, settings, latent, with_text)
+        passes = image_passes(settings, model.record_pass(with_text), model.record_pass(without_text))
+        note += crop_warning(fitted.lost)
+        return Prepared(chain, dict(passes), fitted, fitted.content(), latent, with_text, note)
+
+    def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
+        key = fingerprint.of_latent(model, picture)
+        latent = self._latents.get(key)
+        if latent is None:
+            with untiled(model.sd_model.first_stage_model):
+                latent = model.encode(picture_tensor(picture)).cpu()
+            self._latents.put(key, latent, latent.numel() * latent.element_size())
+        return latent.to(devices.device)
+
+    def _chain(self, model: HostModel, settings: Settings, latent: torch.Tensor, text: Text) -> tuple[Chain, str]:
+        key = fingerprint.of_chain(model, settings, latent, text)
+        chain = self._chains.get(key)
+        if chain is not None:
+            return chain.to(devices.device), "the picture's inversion was still there"
+        begun = time.monotonic()
+        with inversion_progress() as report, untiled(model.unet):
+            inverter = Inverter(model.schedule, model.prediction, report, interrupted)
+            chain = prepare_chain(settings, inverter, model.inversion_model(text), latent)
+        self._chains.put(key, chain.to("cpu"), chain.bytes)
+        return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
+
+
+def crop_warning(lost: float) -> str:
+    """What to say of a crop that cuts off this share of the picture; nothing if it is little."""
+    return f"; cropping it to shape cuts off {lost:.0%} of it" if lost > CROP_WARNING else ""

@@ -1,0 +1,139 @@
+"""One sampling pass of the WebUI with an image prompt: prepare, tint the noise, hook, sample, leave nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from modules import processing, shared
+
+from lib_indetail.adain import blended_adain
+from lib_indetail.errors import CannotAct, InDetailError, Interrupted
+from lib_indetail.hooks import InDetailHooks
+from lib_indetail.masks import token_mask
+from lib_indetail.noise import NoiseSchedule
+from lib_indetail.plans import planner
+from lib_indetail.request import Request
+from lib_indetail.webui import options
+from lib_indetail.webui.attention import WebuiAttention
+from lib_indetail.webui.conflicts import refuse_unsupported
+from lib_indetail.webui.denoiser import DenoiserRows, hooked
+from lib_indetail.webui.model import HostModel
+from lib_indetail.webui.preparing import Prepared, Preparer, Wish
+
+_METHODS = ("sample", "sample_img2img")
+_ARMED = "_indetail_armed"
+NOT_ACTING = "InDetail skipped"
+
+
+def arm(p, run: Callable, sampler=None) -> None:
+    """Put `run(original, from_noise, p, x, *args, **kwargs)` around the sampler's next sampling call, once.
+
+    The sampler's methods are replaced on the instance, so that copies of `p` know nothing of it; whichever is
+    called first takes both away again.
+    """
+    sampler = sampler or p.sampler
+    disarm(sampler)
+    originals = {name: getattr(sampler, name) for name in _METHODS}
+    setattr(sampler, _ARMED, {name: vars(sampler)[name] for name in _METHODS if name in vars(sampler)})
+
+    def around(name: str) -> Callable:
+        def indetail_sample(p, x, *args, **kwargs):
+            disarm(sampler)
+            return run(originals[name], name == "sample", p, x, *args, **kwargs)
+
+        return indetail_sample
+
+    for name in _METHODS:
+        setattr(sampler, name, around(name))
+
+
+def disarm(sampler) -> None:
+    """Give a sampler the methods back that it had."""
+    before = vars(sampler).pop(_ARMED, None)
+    if before is not None:
+        for name in _METHODS:
+            vars(sampler).pop(name, None)
+        vars(sampler).update(before)
+
+
+def refusing(error: Exception) -> Callable:
+    """A run that raises instead of sampling."""
+    def run(original, from_noise, p, x, *args, **kwargs):
+        raise InDetailError(str(error)) from error
+
+    return run
+
+
+class Run:
+    """The image prompt at work in one pass of `p`. `say` receives what to tell the person."""
+
+    def __init__(self, request: Request, preparer: Preparer, rows: DenoiserRows, say: Callable[[str], None]):
+        self._request, self._preparer, self._rows, self._say = request, preparer, rows, say
+
+    def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
+        try:
+            prepared = self._prepare(p, x)
+        except Interrupted:
+            return original(p, x, *args, **kwargs)
+        except CannotAct as error:
+            if not self._may_go_on(p, error):
+                raise InDetailError(str(error)) from error
+            return original(p, x, *args, **kwargs)
+        self._say(prepared.note)
+        if from_noise:
+            x = self._tinted(p, x, prepared)
+        with self._hooked(p, prepared, from_noise):
+            return original(p, x, *args, **kwargs)
+
+    def _prepare(self, p, x: torch.Tensor) -> Prepared:
+        refuse_unsupported()
+        height, width = (side * processing.opt_f for side in x.shape[-2:])
+        prompts, steps = _prompts_and_steps(p)
+        if len(set(prompts)) > 1:
+            self._say("the prompts of the batch differ; the picture was inverted with the first")
+        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps)
+        return self._preparer.prepare(HostModel(shared.sd_model), wish)
+
+    def _tinted(self, p, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:
+        """AdaIN of the unit noise towards the picture's latent at the level at which the pass begins."""
+        settings = self._request.settings
+        reference = prepared.chain.at(first_sigma(p, HostModel(shared.sd_model).schedule))
+        return blended_adain(x, reference.to(x), settings.strength * settings.adain, prepared.content)
+
+    @contextlib.contextmanager
+    def _hooked(self, p, prepared: Prepared, from_noise: bool) -> Iterator[None]:
+        model, settings = HostModel(shared.sd_model), self._request.settings
+        keep = None if prepared.content is None else token_mask(prepared.content)
+        hooks = InDetailHooks(model.unet, prepared.chain.at, prepared.passes, planner(settings, keep),
+                              blocks=settings.blocks, attention=WebuiAttention())
+        try:
+            with hooked(p.sampler.model_wrap_cfg, hooks, model.schedule, self._rows, from_noise=from_noise,
+                        go_on=lambda error: self._may_go_on(p, error)):
+                yield
+        except CannotAct as error:
+            raise InDetailError(str(error)) from error
+
+    def _may_go_on(self, p, error: CannotAct) -> bool:
+        """Whether the person wants the picture without InDetail rather than none; then it is said in three places."""
+        if not options.value("indetail_go_on"):
+            return False
+        p.extra_generation_params[NOT_ACTING] = str(error)
+        self._say(f"skipped: {error}")
+        return True
+
+
+def first_sigma(p, schedule: NoiseSchedule) -> float:
+    """The noise level at which a pass from pure noise begins, as its sampler will choose it."""
+    if hasattr(p.sampler, "get_timesteps"):
+        return schedule.sigma(float(p.sampler.get_timesteps(p, p.steps).max()))
+    return float(p.sampler.get_sigmas(p, p.steps)[0])
+
+
+def _prompts_and_steps(p) -> tuple[list[str], tuple[int, int | None]]:
+    """The pass's prompts, styles and wildcards applied, and its numbers of steps as prompt editing counts them."""
+    first = getattr(p, "firstpass_steps", None) or p.steps
+    if getattr(p, "is_hr_pass", False):
+        return p.hr_prompts, (first, p.hr_second_pass_steps or p.steps)
+    return p.prompts, (first, None)

@@ -1,0 +1,45 @@
+"""InDetail in the AUTOMATIC1111 WebUI: the script that the host loads."""
+
+import importlib.util
+
+import gradio as gr
+from modules import script_callbacks, scripts
+
+TITLE = "InDetail"
+EXPLANATIONS = {
+    "InDetail: Forge and its kin are not supported yet.": importlib.util.find_spec("modules_forge") is not None,
+    "InDetail needs version 1.10 of the WebUI or newer.": not hasattr(scripts.Script, "process_before_every_sampling"),
+}
+WHY_NOT = next((sentence for sentence, holds in EXPLANATIONS.items() if holds), None)
+
+if not WHY_NOT:
+    from lib_indetail.webui.options import add_options
+    from lib_indetail.webui.page import Pages
+    from lib_indetail.webui.runtime import runtime
+
+    pages = Pages()
+    script_callbacks.on_after_component(pages.host_component)
+    script_callbacks.on_cfg_denoiser(runtime.rows.listen)
+    script_callbacks.on_ui_settings(add_options)
+    script_callbacks.on_script_unloaded(runtime.clear)
+
+
+class InDetailScript(scripts.Script):
+    """On a host that InDetail does not know it shows one sentence, and touches nothing."""
+
+    def title(self):
+        return TITLE
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        if WHY_NOT:
+            with gr.Accordion(TITLE, open=False):
+                gr.HTML(WHY_NOT)
+            return []
+        return pages.build("img2img" if is_img2img else "txt2img", self.elem_id)
+
+    def process_before_every_sampling(self, p, *args, **kwargs):
+        if not WHY_NOT:
+            runtime.arm(p, args)

@@ -1,0 +1,175 @@
+"""Drives a real WebUI: started by the tests with this extension, on CPU, on a free loopback port, with a data folder
+of its own, and stopped by its process id. The person's own settings, models and pictures are never touched."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from embedded.export import export
+
+ROOT = Path(__file__).parents[2]
+HELPER = Path(__file__).parent / "helper"
+START_LIMIT_S = 300
+FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--use-cpu", "all", "--no-half", "--api",
+         "--no-download-sd-model", "--disable-console-progressbars", "--no-hashing", "--no-gradio-queue")
+
+
+def find_webui() -> Path | None:
+    """The person's WebUI: SD_WEBUI_DIR, else ~/stable-diffusion-webui."""
+    folder = Path(os.environ.get("SD_WEBUI_DIR") or Path.home() / "stable-diffusion-webui")
+    return folder if (folder / "launch.py").is_file() else None
+
+
+def python_of(webui: Path) -> str:
+    """The interpreter that has the WebUI's packages: SD_WEBUI_PYTHON, else its own venv's."""
+    own = [webui / "venv" / "bin" / "python", webui / "venv" / "Scripts" / "python.exe"]
+    return os.environ.get("SD_WEBUI_PYTHON") or next((str(path) for path in own if path.is_file()), sys.executable)
+
+
+class Host:
+    """One running WebUI. `extensions` are folders that it loads, by name."""
+
+    def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = ()):
+        self.webui, self.folder, self._flags = webui, folder, flags
+        for name, path in extensions.items():
+            target = folder / "extensions" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(path, target_is_directory=True)
+        checkpoints = folder / "models" / "Stable-diffusion"
+        checkpoints.mkdir(parents=True)
+        export(checkpoints)
+        self.log = folder / "webui.log"
+        self.port = _free_port()
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Host:
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1",
+                       "TRANSFORMERS_OFFLINE": "1", "no_proxy": "127.0.0.1", "WEBUI_LAUNCH_LIVE_OUTPUT": "1"}
+        command = [python_of(self.webui), "-u", "launch.py", "--data-dir", str(self.folder), "--port", str(self.port),
+                   *FLAGS, *self._flags]
+        self.process = subprocess.Popen(command, cwd=self.webui, env=environment, stdin=subprocess.DEVNULL,
+                                        stdout=self.log.open("w"), stderr=subprocess.STDOUT)
+        self.wait()
+        return self
+
+    def wait(self, models: int = 1) -> None:
+        """Until the checkpoint is loaded and the API answers. The API alone answers too early."""
+        limit = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < limit:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the WebUI ended while starting:\n{self.tail()}")
+            if self.log.read_text(errors="replace").count("Model loaded in") >= models and self._answers():
+                return
+            time.sleep(0.25)
+        raise RuntimeError(f"the WebUI did not start in {START_LIMIT_S} s:\n{self.tail()}")
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("/sdapi/v1/samplers")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+        self.process = None
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def get(self, path: str) -> tuple[int, Any]:
+        return self._ask(urllib.request.Request(self.url + path))
+
+    def post(self, path: str, body: Any = None) -> tuple[int, Any]:
+        data = json.dumps({} if body is None else body).encode()
+        return self._ask(urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}))
+
+    def _ask(self, request: urllib.request.Request) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(request, timeout=600) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def options(self, **values: Any) -> None:
+        status, answer = self.post("/sdapi/v1/options", values)
+        assert status == 200, answer
+
+    def make(self, mode: str = "txt2img", indetail: Any = None, **fields: Any) -> list[bytes]:
+        """The PNG files of a generation; fails the test with the host's log if there are none."""
+        status, answer = self.ask(mode, indetail, **fields)
+        assert status == 200, f"{answer}\n{self.tail()}"
+        return [base64.b64decode(picture) for picture in answer["images"]]
+
+    def ask(self, mode: str = "txt2img", indetail: Any = None, **fields: Any) -> tuple[int, Any]:
+        """A generation with our defaults; `indetail` is one object with named fields, or a list of arguments."""
+        body = {**DEFAULTS, **fields}
+        if indetail is not None:
+            args = indetail if isinstance(indetail, list) else [indetail]
+            body["alwayson_scripts"] = {**body.get("alwayson_scripts", {}), "InDetail": {"args": args}}
+        return self.post(f"/sdapi/v1/{mode}", body)
+
+
+DEFAULTS = {"prompt": "a star", "negative_prompt": "", "seed": 7, "steps": 6, "width": 128, "height": 128,
+            "cfg_scale": 5, "sampler_name": "Euler", "scheduler": "Automatic"}
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """[H, W, 3], 0..255."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(np.int16)
+
+
+def difference(first: bytes, second: bytes) -> int:
+    """The largest difference of two pictures, in grey levels."""
+    return int(np.abs(pixels(first) - pixels(second)).max())
+
+
+def encoded(picture: Image.Image | bytes, kind: str = "PNG") -> str:
+    if isinstance(picture, bytes):
+        return base64.b64encode(picture).decode()
+    data = io.BytesIO()
+    picture.save(data, kind)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def own_copy(folder: Path) -> Path:
+    """The extension as a person installs it: what git tracks and what is new, without the tests' leavings."""
+    target = folder / "sd-webui-indetail"
+    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "embedded/weights/")):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

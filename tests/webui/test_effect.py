@@ -1,0 +1,104 @@
+"""Every sampler and scheduler: the picture acts, and is read at the right noise level; nothing is inverted twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.webui.host import find_webui, pixels
+
+SAMPLERS = ["DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a",
+            "Euler", "LMS", "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++",
+            "PLMS", "UniPC", "LCM"]
+SCHEDULERS = ["Uniform", "Karras", "Exponential", "Polyexponential", "SGM Uniform", "KL Optimal", "Align Your Steps",
+              "Simple", "Normal", "DDIM", "Beta"]
+needs_webui = pytest.mark.skipif(find_webui() is None, reason="NOT RUN: no WebUI")
+
+
+def effect(host, picture, **fields) -> float:
+    """How much the picture changes, in mean grey levels."""
+    plain, = host.make(**fields)
+    ours, = host.make(indetail={"image": picture, "nodes": 20}, **fields)
+    return float(np.abs(pixels(plain) - pixels(ours)).mean())
+
+
+def check_levels(state: dict) -> None:
+    assert max(state["records"]) < 1e-5
+    assert len(state["records"]) >= len(set(state["levels"])) > 0
+    assert state["hooks"] == 0
+
+
+def test_no_sampler_and_no_scheduler_is_left_out(host):
+    assert sorted(each["name"] for each in host.get("/sdapi/v1/samplers")[1]) == sorted(SAMPLERS)
+    assert sorted(each["label"] for each in host.get("/sdapi/v1/schedulers")[1]) == sorted(["Automatic", *SCHEDULERS])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler(host, picture, sampler):
+    assert effect(host, picture, sampler_name=sampler) > 3
+    host.post("/probe/forget")
+    host.make(indetail={"image": picture, "nodes": 20}, sampler_name=sampler)
+    check_levels(host.get("/probe/state")[1])
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_every_scheduler(host, picture, scheduler):
+    assert effect(host, picture, sampler_name="DPM++ 2M", scheduler=scheduler) > 3
+    host.post("/probe/forget")
+    host.make(indetail={"image": picture, "nodes": 20}, sampler_name="DPM++ 2M", scheduler=scheduler)
+    check_levels(host.get("/probe/state")[1])
+
+
+@pytest.mark.parametrize("same", [dict(sampler_name="DPM++ 2M", scheduler="Karras"), dict(steps=9), dict(seed=1234),
+                                  dict(cfg_scale=9), dict(batch_size=3), dict(n_iter=2), dict(negative_prompt="red")])
+def test_the_inversion_is_not_made_again_for(host, picture, same):
+    host.make(indetail={"image": picture})
+    assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
+    host.post("/probe/forget")
+    host.make(indetail={"image": picture}, **same)
+    state = host.get("/probe/state")[1]
+    assert all("still there" in note for note in state["notes"])
+    assert len(state["notes"]) == same.get("n_iter", 1)
+    assert 1 not in state["calls"]
+
+
+@pytest.mark.parametrize("other", [dict(prompt="a heart"), dict(width=192), dict(height=192)])
+def test_the_inversion_is_made_again_for(host, picture, other):
+    host.make(indetail={"image": picture})
+    host.post("/probe/forget")
+    host.make(indetail={"image": picture}, **other)
+    assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
+
+
+def test_the_inversion_takes_one_call_a_node(host, picture):
+    host.make(indetail={"image": picture, "nodes": 13}, steps=4)
+    assert host.get("/probe/state")[1]["calls"].count(1) == 13
+
+
+def test_a_second_run_gives_the_same_bytes(host, picture):
+    first = host.make(indetail={"image": picture})
+    assert host.make(indetail={"image": picture}) == first
+
+
+@pytest.mark.parametrize("resize", ["crop", "stretch", "fit"])
+def test_every_resize_mode_acts_on_another_shape(host, picture, resize):
+    plain, = host.make(width=192)
+    ours, = host.make(width=192, indetail={"image": picture, "resize": resize, "nodes": 20})
+    assert np.abs(pixels(plain) - pixels(ours)).mean() > 3
+    note = host.get("/probe/state")[1]["notes"][0]
+    assert ("cuts off 33%" in note) == (resize == "crop")
+
+
+def test_ddim_with_one_step_makes_no_call_and_is_no_error(host, picture):
+    host.make(indetail={"image": picture}, sampler_name="DDIM", steps=1)
+    assert host.get("/probe/state")[1]["hooks"] == 0
+
+
+def test_image_to_image_and_masks(host, picture):
+    from tests.webui.test_off import KINDS
+
+    for kind in ("img2img", "inpaint", "only masked", "hires"):
+        assert effect(host, picture, **KINDS[kind]) > 0.5, kind
+        host.post("/probe/forget")
+        host.make(indetail={"image": picture, "nodes": 20}, **KINDS[kind])
+        check_levels(host.get("/probe/state")[1])

@@ -1,0 +1,93 @@
+"""Beside the host's own options: attention functions, LoRA, token merging, Hypertile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.webui.host import difference, pixels
+
+ON_CPU = ["sdp - scaled dot product", "sdp-no-mem - scaled dot product without memory efficient attention",
+          "sub-quadratic", "V1", "InvokeAI", "Doggettx", "None"]
+SETTINGS = {"nodes": 20, "strength": 0.8, "blocks": "all"}
+
+
+@pytest.fixture(scope="module")
+def reference(running, picture):
+    """A picture with all phases and with a logit bias, by one attention function."""
+    running.options(cross_attention_optimization=ON_CPU[0])
+    made, = running.make(indetail={"image": picture, **SETTINGS})
+    running.options(cross_attention_optimization="Automatic")
+    return made
+
+
+@pytest.mark.parametrize("optimiser", ON_CPU)
+def test_every_attention_function_gives_the_same_picture(host, picture, reference, optimiser):
+    host.options(cross_attention_optimization=optimiser)
+    made, = host.make(indetail={"image": picture, **SETTINGS})
+    assert difference(made, reference) <= 2
+    assert host.get("/probe/state")[1]["hooks"] == 0
+
+
+def test_the_names_are_those_that_the_host_offers(host):
+    log = host.log.read_text(errors="replace")
+    assert "Error" not in [line for line in log.splitlines() if "attention optimization" in line]
+
+
+def write_lora(folder, name: str, layer: str, width: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    up, down = (torch.randn(shape, generator=generator) for shape in ((width, 4), (4, width)))
+    key = f"diffusion_model_{layer}_attn1_to_k"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({f"{key}.lora_up.weight": up, f"{key}.lora_down.weight": down, f"{key}.alpha": torch.tensor(4.0)},
+              folder / f"{name}.safetensors")
+
+
+def test_a_lora_acts_on_the_image_too_and_the_inversion_is_made_anew(host, picture):
+    from embedded.model import UNET
+
+    width = UNET["model_channels"] * UNET["channel_mult"][-1]
+    write_lora(host.folder / "models" / "Lora", "probe", "output_blocks_0_1_transformer_blocks_0", width)
+    plain, = host.make(indetail={"image": picture, "nodes": 20})
+    assert host.post("/sdapi/v1/refresh-loras")[0] == 200
+    host.post("/probe/forget")
+    changed, = host.make(indetail={"image": picture, "nodes": 20}, prompt="a star <lora:probe:1>")
+    assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
+    assert difference(plain, changed) > 2
+    host.post("/probe/forget")
+    host.make(indetail={"image": picture, "nodes": 20}, prompt="a star <lora:probe:0.5>")
+    assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
+    host.post("/probe/forget")
+    assert host.make(indetail={"image": picture, "nodes": 20}) == [plain]
+
+
+@pytest.mark.parametrize("options", [dict(token_merging_ratio=0.5), dict(hypertile_enable_unet=True),
+                                     dict(hypertile_enable_unet=True, hypertile_swap_size_unet=4)])
+def test_token_merging_and_hypertile(host, picture, options):
+    host.options(**options)
+    plain, = host.make(width=256, height=256)
+    ours, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
+    again, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
+    assert np.abs(pixels(plain) - pixels(ours)).mean() > 2
+    assert again == ours
+    assert host.make(width=256, height=256) == [plain]
+    assert host.get("/probe/state")[1]["hooks"] == 0
+
+
+def test_options_are_part_of_the_key(host, picture):
+    """What changes the UNet, the VAE or the text must not find the old inversion."""
+    host.make(indetail={"image": picture, "nodes": 10})
+    changes = [("options", dict(token_merging_ratio=0.3)), ("options", dict(CLIP_stop_at_last_layers=2)),
+               ("options", dict(emphasis="No norm"), "a (star:1.3)"), ("fields", dict(tiling=True))]
+    for kind, values, *prompt in changes:
+        fields = values if kind == "fields" else {}
+        text = prompt[0] if prompt else "a star"
+        host.make(indetail={"image": picture, "nodes": 10}, prompt=text)
+        if kind == "options":
+            host.options(**values)
+        host.post("/probe/forget")
+        host.make(indetail={"image": picture, "nodes": 10}, prompt=text, **fields)
+        assert "inverted in" in host.get("/probe/state")[1]["notes"][0], values
+        host.options(token_merging_ratio=0, CLIP_stop_at_last_layers=1, emphasis="Original")

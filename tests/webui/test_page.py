@@ -1,0 +1,170 @@
+"""The accordion in a real browser: what a person sees and clicks. Needs Playwright and an installed Chromium."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="NOT RUN: Playwright is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+SHOTS = os.environ.get("INDETAIL_SCREENSHOTS")
+TOLERATED = re.compile(r"reading 'props'|Failed to load resource|ERR_|fonts|iframe")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NOT RUN: no Chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Person:
+    """One browser tab on one of the WebUI's tabs."""
+
+    def __init__(self, browser, host, width: int = 1280, theme: str = "light", tab: str = "txt2img"):
+        self.tab, self.errors = tab, []
+        self.page = browser.new_context(viewport={"width": width, "height": 1600}).new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"{host.url}/?__theme={theme}")
+        self.page.wait_for_selector("#txt2img_generate", timeout=60_000)
+        self.page.wait_for_selector(".input-accordion-checkbox", state="attached", timeout=60_000)
+        if tab == "img2img":
+            self.page.locator("#tabs > .tab-nav button", has_text="img2img").first.click()
+        for name, value in (("width", 128), ("height", 128), ("steps", 4)):
+            self.fill(f"#{tab}_{name} input[type=number]", value)
+
+    def own(self, name: str):
+        return self.page.locator(f"#script_{self.tab}_indetail_{name}")
+
+    def fill(self, selector: str, value) -> None:
+        self.page.locator(selector).first.fill(str(value))
+        self.page.locator(selector).first.dispatch_event("change")
+
+    def enable(self) -> None:
+        self.page.locator(f"#script_{self.tab}_indetail_enabled-visible-checkbox").check()
+
+    def drop(self, picture: str) -> None:
+        self.own("image").locator("input[type=file]").set_input_files(
+            {"name": "prompt.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)})
+        self.own("image").locator("img").wait_for(timeout=20_000)
+
+    def generate(self, prompt: str = "a star") -> None:
+        self.fill(f"#{self.tab}_prompt textarea", prompt)
+        before = self.page.locator(f"#html_log_{self.tab}").inner_text()
+        self.page.locator(f"#{self.tab}_generate").click()
+        self.page.wait_for_function(
+            "([id, before]) => { const log = document.querySelector(id)?.innerText; return log && log !== before; }",
+            arg=[f"#html_log_{self.tab}", before], timeout=120_000)
+
+    def shot(self, name: str) -> None:
+        if SHOTS:
+            self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+
+    def own_errors(self) -> list[str]:
+        return [error for error in self.errors if not TOLERATED.search(error)]
+
+
+@pytest.fixture
+def person(browser, host):
+    tab = Person(browser, host)
+    yield tab
+    tab.page.close()
+
+
+def test_the_accordion_is_closed_and_off_in_both_tabs(browser, host):
+    for tab in ("txt2img", "img2img"):
+        person = Person(browser, host, tab=tab)
+        assert person.own("enabled").count() == 1
+        assert not person.own("image").is_visible()
+        assert person.own_errors() == []
+        person.page.close()
+
+
+def test_a_picture_goes_in_and_its_details_come_out(person, picture):
+    person.enable()
+    assert "Drop in a picture" in person.own("plan").inner_text()
+    person.shot("empty")
+    person.drop(picture)
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"
+                                  ".includes('will be inverted at 128x128')", timeout=20_000)
+    person.generate()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_last').innerText"
+                                  ".includes('inverted in')", timeout=20_000)
+    assert person.page.locator("#txt2img_gallery img").count() >= 1
+    person.shot("generated")
+    person.generate()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_last').innerText"
+                                  ".includes('still there')", timeout=20_000)
+    assert person.own_errors() == []
+
+
+def test_two_browser_tabs_share_nothing(browser, host, picture, person):
+    other = Person(browser, host)
+    person.enable()
+    person.drop(picture)
+    person.generate()
+    assert not other.own("image").is_visible()
+    other.generate()
+    assert other.own("last").inner_text() == ""
+    other.page.close()
+
+
+def test_without_a_picture_the_page_says_what_to_do(person):
+    person.enable()
+    person.generate()
+    assert "has no picture" in person.page.locator("#html_log_txt2img").inner_text()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_last').innerText"
+                                  ".includes('has no picture')", timeout=20_000)
+
+
+def test_a_task_sets_and_greys_what_it_fixes(person):
+    person.enable()
+    number = person.own("stratified_until").locator("input[type=number]")
+    assert number.is_enabled() and float(number.input_value()) == 0.2
+    person.own("task").locator("label", has_text="structure-guided").click()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_stratified_until "
+                                  "input[type=number]').disabled", timeout=20_000)
+    assert float(number.input_value()) == 0.5
+    person.shot("task")
+    person.own("task").locator("label", has_text="image variation").click()
+    person.page.wait_for_function("() => !document.querySelector('#script_txt2img_indetail_stratified_until "
+                                  "input[type=number]').disabled", timeout=20_000)
+
+
+def test_the_preview_shows_a_reconstruction_and_its_error(person, picture):
+    person.enable()
+    person.drop(picture)
+    person.own("preview").click()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"
+                                  ".includes('dB')", timeout=60_000)
+    assert person.own("reconstruction").locator("img").count() == 1
+    person.shot("preview")
+
+
+def test_a_result_can_be_sent_to_indetail(person):
+    person.generate()
+    person.page.locator("#txt2img_send_to_indetail").click()
+    person.own("image").locator("img").wait_for(timeout=20_000)
+    assert person.page.locator("#script_txt2img_indetail_enabled-visible-checkbox").is_checked()
+    person.shot("sent")
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_fits_the_page(browser, host, picture, width, theme):
+    person = Person(browser, host, width, theme)
+    person.enable()
+    person.drop(picture)
+    person.page.wait_for_timeout(500)
+    box = person.own("enabled").bounding_box()
+    column = person.page.locator("#txt2img_settings").bounding_box()
+    assert box["width"] <= column["width"] + 1
+    person.shot(f"page-{width}-{theme}")
+    person.page.close()
