@@ -14,7 +14,7 @@ from lib_indetail.chain import Chain
 from lib_indetail.hooks import RecordPass
 from lib_indetail.inversion import Inverter
 from lib_indetail.passes import image_passes
-from lib_indetail.picture import Placed, picture_tensor, placed
+from lib_indetail.picture import picture_tensor, placed
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.settings import Settings
 from lib_indetail.webui import fingerprint
@@ -40,11 +40,11 @@ class Wish:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An inverted picture. `note` says what it took; `clean` is its latent before any noise."""
+    """An inverted picture. `content` says which latent cells are no padding (None: all); `clean` is its latent
+    before any noise; `note` says what it took."""
 
     chain: Chain
     passes: dict[str, RecordPass]
-    placed: Placed
     content: torch.Tensor | None
     clean: torch.Tensor
     text: Text
@@ -63,12 +63,13 @@ class Preparer:
         settings = wish.settings
         fitted = placed(wish.picture, wish.width, wish.height, settings.resize)
         latent = self.clean_latent(model, fitted.picture)
-        with_text, without_text = (model.text(text, wish.width, wish.height, wish.steps, wish.hires_steps)
-                                   for text in (settings.text_for(wish.prompt), ""))
+        shape = wish.width, wish.height, wish.steps, wish.hires_steps
+        with_text = model.text(settings.text_for(wish.prompt), *shape)
+        without_text = model.text("", *shape) if settings.guidance < 1 else with_text
         chain, note = self._chain(model, settings, latent, with_text)
         passes = image_passes(settings, model.record_pass(with_text), model.record_pass(without_text))
         note += crop_warning(fitted.lost)
-        return Prepared(chain, dict(passes), fitted, fitted.content(), latent, with_text, note)
+        return Prepared(chain, dict(passes), fitted.content(), latent, with_text, note)
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
         key = fingerprint.of_latent(model, picture)

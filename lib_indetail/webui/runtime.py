@@ -28,14 +28,14 @@ class Runtime:
         try:
             request = Request.of(args, getattr(p, OVERRIDES, None))
         except (BadSetting, BadPicture) as error:
-            sampling.arm(p, sampling.refusing(error))
+            sampling.arm(p.sampler, sampling.refusing(error))
             return
         if not request.acts:
             return
         if is_inner() and not options.value("indetail_inner"):
             say(p, "left out of an inner pass")
             return
-        sampling.arm(p, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
+        sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
 
     def clear(self) -> None:
         """Forget everything prepared."""

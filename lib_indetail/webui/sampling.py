@@ -27,13 +27,12 @@ _ARMED = "_indetail_armed"
 NOT_ACTING = "InDetail skipped"
 
 
-def arm(p, run: Callable, sampler=None) -> None:
+def arm(sampler, run: Callable) -> None:
     """Put `run(original, from_noise, p, x, *args, **kwargs)` around the sampler's next sampling call, once.
 
-    The sampler's methods are replaced on the instance, so that copies of `p` know nothing of it; whichever is
+    The sampler's methods are replaced on the instance, so that copies of a `p` know nothing of it; whichever is
     called first takes both away again.
     """
-    sampler = sampler or p.sampler
     disarm(sampler)
     originals = {name: getattr(sampler, name) for name in _METHODS}
     setattr(sampler, _ARMED, {name: vars(sampler)[name] for name in _METHODS if name in vars(sampler)})
