@@ -34,7 +34,7 @@ def bare(tmp_path_factory):
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("webui")
     host = Host(find_webui(), folder, {"sd-webui-indetail": own_copy(tmp_path_factory.mktemp("extension")),
-                                       "indetail-probe": HELPER})
+                                       "test-probe": HELPER})
     try:
         yield host.start()
     finally:
@@ -56,5 +56,5 @@ def host(running):
 @pytest.fixture(scope="session")
 def picture() -> str:
     """An image prompt: a dotted circle, as base64."""
-    scene = random_scene(np.random.default_rng(3), shape="circle", pattern="dotted", pair=False)
+    scene = random_scene(np.random.default_rng(3), shape="circle", pattern="dotted")
     return encoded(Image.fromarray(draw(scene)))

@@ -50,9 +50,11 @@ class Host:
             target = folder / "extensions" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path, target_is_directory=True)
-        checkpoints = folder / "models" / "Stable-diffusion"
-        checkpoints.mkdir(parents=True)
-        export(checkpoints)
+        checkpoints, controlnets = folder / "models" / "Stable-diffusion", folder / "models" / "ControlNet"
+        controlnets.mkdir(parents=True)
+        for path in export(checkpoints):
+            if path.name.startswith("control"):
+                path.rename(controlnets / path.name)
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None
