@@ -1,4 +1,5 @@
-// InDetail in the page: help as tooltips, controls that a task fixes in grey, a thumbnail in the closed accordion.
+// InDetail in the page: help as tooltips, controls that a task fixes in grey, a thumbnail in the closed accordion,
+// pictures dropped and pasted in any format that the browser knows.
 "use strict";
 
 (function() {
@@ -61,6 +62,49 @@
         }
         if (thumbnail.src !== picture.src) thumbnail.src = picture.src;
     }
+
+    function imageIn(transfer) {
+        return [...(transfer?.files || [])].find(file => file.type.startsWith("image/"));
+    }
+
+    // Clears the field and puts a file into it, as a person would by its buttons.
+    function putPicture(field, file) {
+        field.querySelector(".modify-upload button + button")?.click();
+        requestAnimationFrame(() => {
+            const input = field.querySelector("input[type=file]");
+            if (!input) return;
+            const holder = new DataTransfer();
+            holder.items.add(file);
+            input.files = holder.files;
+            input.dispatchEvent(new Event("change"));
+        });
+    }
+
+    // The field that a paste is meant for: under the mouse, or alone on the page with its reconstruction.
+    function pasteTarget() {
+        for (const tab of tabs) {
+            const field = element(tab, "image");
+            if (!field || field.offsetParent === null) continue;
+            const visible = [...gradioApp().querySelectorAll("[data-testid=image]")].filter(each => each.offsetParent);
+            if (field.matches(":hover") || visible.every(each => accordion(tab).contains(each))) return field;
+        }
+        return null;
+    }
+
+    function take(event, field, transfer) {
+        const file = field && imageIn(transfer);
+        if (!file) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        putPicture(field, file);
+    }
+
+    window.addEventListener("paste", event => take(event, pasteTarget(), event.clipboardData), true);
+
+    window.addEventListener("drop", event => {
+        const field = tabs.map(tab => element(tab, "image")).find(each => each?.contains(event.composedPath()[0]));
+        take(event, field, event.dataTransfer);
+    }, true);
 
     window.indetailGrey = grey;
 

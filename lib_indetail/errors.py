@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SOMEONE = "another extension"
+"""In the sentence of a CannotAct: who it is, where only the host's side can find out."""
+
 
 class BadSetting(ValueError):
     """A value that cannot be used. The message is one sentence with field, value and range."""

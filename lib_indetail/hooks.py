@@ -18,7 +18,7 @@ from torch import nn
 
 from lib_indetail.algebra import Bank, Blend, KeysValues, LayerCall, Plan, evaluate
 from lib_indetail.attention import HostAttention
-from lib_indetail.errors import CannotAct
+from lib_indetail.errors import SOMEONE, CannotAct
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.plans import Planner
 from lib_indetail.rows import Role, RowCursor, rows_with
@@ -129,7 +129,7 @@ class InDetailHooks:
         """Run the image latent through the plain UNet at this level and keep its keys and values."""
         latent = self._latent_at(self._sigma).to(x)
         if latent.shape[-2:] != x.shape[-2:]:
-            raise CannotAct("InDetail cannot act: another extension runs the UNet on a size of its own "
+            raise CannotAct(f"InDetail cannot act: {SOMEONE} runs the UNet on a size of its own "
                             f"({_size(x)} instead of {_size(latent)} latent cells), as tiles do.")
         self._recording = {name: [] for name in self._layers}
         try:

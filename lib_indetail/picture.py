@@ -63,7 +63,8 @@ def _refuse_huge(picture: Image.Image, name: str) -> None:
 def upright_rgb(picture: Image.Image) -> Image.Image:
     """RGB with the camera's rotation applied, 16-bit values scaled to 8, transparency on white. Raises BadPicture."""
     _refuse_huge(picture, "The picture")
-    return flattened(_eight_bit(ImageOps.exif_transpose(picture)))
+    turned_while_loading = picture.format == "TIFF"
+    return flattened(_eight_bit(picture if turned_while_loading else ImageOps.exif_transpose(picture)))
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from modules import sd_unet, shared
+import inspect
+from pathlib import Path
 
-from lib_indetail.errors import CannotAct
+from modules import paths_internal, sd_models, sd_unet, shared
+
+from lib_indetail.errors import SOMEONE, CannotAct
 
 _VIDEO = ("MotionWrapper", "VanillaTemporalModule")
 _KNOWN_CONDITIONING = ("crossattn",)
@@ -12,7 +15,21 @@ _KNOWN_CONDITIONING = ("crossattn",)
 
 def refuse_unsupported() -> None:
     """Raises CannotAct with one sentence, if the loaded model or what stands in its UNet's place cannot be used."""
-    model = shared.sd_model
+    _refuse(shared.sd_model)
+
+
+def standing_conflict() -> str | None:
+    """The same sentence before a generation, or None; loads no model."""
+    model = sd_models.model_data.sd_model
+    try:
+        if model is not None:
+            _refuse(model)
+    except CannotAct as error:
+        return str(error)
+    return None
+
+
+def _refuse(model) -> None:
     unet = getattr(getattr(model, "model", None), "diffusion_model", None)
     if unet is None or not hasattr(unet, "output_blocks"):
         raise CannotAct("InDetail cannot act: it knows Stable Diffusion 1, 2 and XL, not this kind of model.")
@@ -33,3 +50,22 @@ def _refuse_unknown_conditioning(model) -> None:
         known = key in _KNOWN_CONDITIONING
     if not known:
         raise CannotAct(f"InDetail cannot act: it does not know this model's extra inputs ({key}).")
+
+
+def named(error: CannotAct, denoiser) -> CannotAct:
+    """The same refusal, naming the extensions that have put functions of their own around the model in this pass."""
+    model = shared.sd_model
+    replaced = [vars(owner).get(name) for owner in (denoiser, denoiser.inner_model, model, model.model)
+                for name in ("forward", "apply_model")]
+    names = sorted({name for function in replaced if (name := _extension_of(function))})
+    return CannotAct(str(error).replace(SOMEONE, f"{SOMEONE} ({', '.join(names)})", 1)) if names else error
+
+
+def _extension_of(function) -> str | None:
+    """The folder name of the extension, other than ours, that a function's code lies in."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    file = Path(code.co_filename) if code else None
+    folder = Path(paths_internal.extensions_dir)
+    if file is None or not file.is_relative_to(folder) or file.is_relative_to(Path(__file__).parents[2]):
+        return None
+    return file.relative_to(folder).parts[0]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from lib_indetail.errors import CannotAct
+from lib_indetail.errors import SOMEONE, CannotAct
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.rows import Role
+from lib_indetail.webui.conflicts import named
 from lib_indetail.window import FULL_NOISE, position
 
 
@@ -68,8 +69,8 @@ def hooked(denoiser, hooks: InDetailHooks, schedule: NoiseSchedule, rows: Denois
         with hooks.evaluation(level, position(t, first[0]), rows.of(denoiser)) as cursor:
             result = original(x, sigma, *args, **kwargs)
             if cursor.cond_left:
-                raise CannotAct("InDetail cannot act: another extension or a model switch has put a different UNet "
-                                "in its place.")
+                raise CannotAct(f"InDetail cannot act: {SOMEONE} or a model switch has put a different UNet in its "
+                                "place.")
         return result
 
     def forward(x, sigma, *args, **kwargs):
@@ -78,8 +79,9 @@ def hooked(denoiser, hooks: InDetailHooks, schedule: NoiseSchedule, rows: Denois
         try:
             return evaluate(x, sigma, *args, **kwargs)
         except CannotAct as error:
+            error = named(error, denoiser)
             if not go_on(error):
-                raise
+                raise error from None
         hooks.remove()
         acting.clear()
         return original(x, sigma, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from modules.ui_components import FormRow, InputAccordion, ToolButton
 from lib_indetail.picture import crop_loss
 from lib_indetail.request import DEFAULT_TASK, SETTINGS
 from lib_indetail.settings import TASKS, Settings
+from lib_indetail.webui.conflicts import standing_conflict
 from lib_indetail.webui.preparing import crop_warning
 from lib_indetail.webui.preview import preview
 
@@ -23,9 +25,8 @@ TASK_LABEL = "Task"
 TASK_HELP = "A task sets some values for you; they are grey while it is chosen."
 _TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
 _RESULT = re.compile(r"(?:InDetail: |InDetailError: )([^<\n]+)")
-
-
 HOST = ("prompt", "width", "height", "gallery")
+PICTURE_HEIGHT = 260
 
 
 class Pages:
@@ -61,28 +62,33 @@ class Page:
     def build(self, elem_id: Callable[[str], str]) -> list[gr.components.Component]:
         """Make the controls; gives them in the order of `request.POSITIONS`."""
         with InputAccordion(False, label="InDetail", elem_id=elem_id("enabled")) as self.enabled:
-            with FormRow():
+            with gr.Row():
                 self.picture = gr.Image(label="Image prompt", type="pil", image_mode=None, source="upload",
-                                        height=260, elem_id=elem_id("image"))
-                with gr.Column():
-                    self.task = gr.Radio(list(TASKS), value=DEFAULT_TASK, label=TASK_LABEL, elem_id=elem_id("task"))
-                    self.settings = {name: _control(name, elem_id) for name in SETTINGS if not _advanced(name)}
-            with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
-                self.settings |= {name: _control(name, elem_id) for name in SETTINGS if _advanced(name)}
-            self.plan = gr.HTML(plan_text(False, None, "crop", 0, 0), elem_id=elem_id("plan"), elem_classes="indetail")
+                                        height=PICTURE_HEIGHT, elem_id=elem_id("image"))
+                self.reconstruction = gr.Image(label="Reconstruction", visible=False, interactive=False,
+                                               height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
+            self.size = gr.State(None)
+            self.plan = gr.HTML(plan_text(False), elem_id=elem_id("plan"), elem_classes="indetail")
             self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
-            self.try_inversion = gr.Button("Preview inversion", elem_id=elem_id("preview"))
-            self.reconstruction = gr.Image(label="Reconstruction", visible=False, interactive=False,
-                                           elem_id=elem_id("reconstruction"))
+            self.task = gr.Radio(list(TASKS), value=DEFAULT_TASK, label=TASK_LABEL, elem_id=elem_id("task"))
+            self.settings = _controls([name for name in SETTINGS if not _advanced(name)], elem_id)
+            with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
+                self.settings |= _controls([name for name in SETTINGS if _advanced(name)], elem_id)
+                self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))
             gr.HTML(_hints(elem_id), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hints")
         self.picture.do_not_save_to_config = self.reconstruction.do_not_save_to_config = True
         return [self.enabled, self.picture, self.task, *(self.settings[name] for name in SETTINGS)]
 
     def wire(self, host: dict[str, gr.components.Component]) -> None:
         """Connect the controls with the host's own components, by the names in `HOST`."""
-        plan_inputs = [self.enabled, self.picture, self.settings["resize"], host["width"], host["height"]]
+        plan_inputs = [self.enabled, self.size, self.settings["strength"], self.settings["resize"], host["width"],
+                       host["height"]]
+        planning = dict(fn=plan_text, inputs=plan_inputs, outputs=self.plan, queue=False, show_progress=False)
+        self.picture.change(lambda picture: picture and picture.size, self.picture, self.size, queue=False,
+                            show_progress=False).then(**planning)
         for each in plan_inputs:
-            each.change(plan_text, plan_inputs, self.plan, queue=False, show_progress=False)
+            if each is not self.size:
+                each.change(**planning)
         text_mode = self.settings["inversion_text"]
         text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, self.settings["own_text"],
                          queue=False, show_progress=False)
@@ -96,14 +102,20 @@ class Page:
                                  [self.reconstruction, self.plan])
 
 
-def plan_text(enabled: bool, picture, resize: str, width: float, height: float) -> str:
-    """What the next generation will do, or why it will do nothing."""
+def plan_text(enabled: bool, size: tuple[int, int] | None = None, strength: float = 1, resize: str = "crop",
+              width: float = 0, height: float = 0) -> str:
+    """What the next generation will do, or why it will do nothing. `size` is the picture's, None without one."""
     if not enabled:
         return _line("Off: pictures are made as without InDetail.")
-    if picture is None:
+    if not strength:
+        return _line("Strength is 0: pictures are made as without InDetail.")
+    in_the_way = standing_conflict()
+    if in_the_way:
+        return _line(in_the_way, "error")
+    if size is None:
         return _line("Drop in a picture: new pictures will take over its fine details.", "warning")
-    warning = crop_warning(crop_loss(picture.size, int(width), int(height))) if resize == "crop" else ""
-    return _line(f"The picture ({picture.width}x{picture.height}) will be inverted at {int(width)}x{int(height)}"
+    warning = crop_warning(crop_loss(size, int(width), int(height))) if resize == "crop" else ""
+    return _line(f"The picture ({size[0]}x{size[1]}) will be inverted at {int(width)}x{int(height)}"
                  f"{warning}.", "warning" if warning else "ready")
 
 
@@ -120,6 +132,17 @@ def _line(text: str, kind: str = "off") -> str:
 
 def _advanced(name: str) -> bool:
     return _TABLE[name].metadata["advanced"]
+
+
+def _controls(names: list[str], elem_id: Callable[[str], str]) -> dict[str, gr.components.Component]:
+    """Controls in the table's order; sliders that follow each other share a row, two by two."""
+    made: dict[str, gr.components.Component] = {}
+    for sliders, group in itertools.groupby(names, key=lambda name: "low" in _TABLE[name].metadata):
+        group = list(group)
+        for row in (group[i:i + 2] for i in range(0, len(group), 2)) if sliders else ([name] for name in group):
+            with FormRow():
+                made |= {name: _control(name, elem_id) for name in row}
+    return made
 
 
 def _control(name: str, elem_id: Callable[[str], str]) -> gr.components.Component:

@@ -20,14 +20,16 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory):
-    """The WebUI without the extension."""
-    folder = tmp_path_factory.mktemp("bare")
-    host = Host(find_webui(), folder, {})
+def bare_pictures(tmp_path_factory):
+    """The PNG files of every kind of generation from a WebUI that has never heard of us."""
+    from tests.webui.test_off import KINDS
+
+    bare = Host(find_webui(), tmp_path_factory.mktemp("bare"), {})
     try:
-        yield host.start()
+        bare.start()
+        return {kind: bare.make(**fields) for kind, fields in KINDS.items()}
     finally:
-        host.stop()
+        bare.stop()
 
 
 @pytest.fixture(scope="session")

@@ -42,10 +42,11 @@ def python_of(webui: Path) -> str:
 
 
 class Host:
-    """One running WebUI. `extensions` are folders that it loads, by name."""
+    """One running WebUI. `extensions` are folders that it loads, by name; `packages` a folder of more packages."""
 
-    def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = ()):
-        self.webui, self.folder, self._flags = webui, folder, flags
+    def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = (),
+                 packages: Path | None = None):
+        self.webui, self.folder, self._flags, self._packages = webui, folder, flags, packages
         for name, path in extensions.items():
             target = folder / "extensions" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,8 @@ class Host:
     def start(self) -> Host:
         environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1",
                        "TRANSFORMERS_OFFLINE": "1", "no_proxy": "127.0.0.1", "WEBUI_LAUNCH_LIVE_OUTPUT": "1"}
+        if self._packages:
+            environment["PYTHONPATH"] = str(self._packages)
         command = [python_of(self.webui), "-u", "launch.py", "--data-dir", str(self.folder), "--port", str(self.port),
                    *FLAGS, *self._flags]
         self.process = subprocess.Popen(command, cwd=self.webui, env=environment, stdin=subprocess.DEVNULL,

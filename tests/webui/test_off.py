@@ -21,35 +21,27 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def without(bare):
-    """Every kind's PNG files from a WebUI that has never heard of us."""
-    made = {kind: bare.make(**fields) for kind, fields in KINDS.items()}
-    bare.stop()
-    return made
+@pytest.mark.parametrize("kind", KINDS)
+def test_installed_and_off_gives_the_same_bytes(bare_pictures, host, kind):
+    assert host.make(**KINDS[kind]) == bare_pictures[kind]
+    assert host.make(**KINDS[kind], indetail={"enabled": False}) == bare_pictures[kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_installed_and_off_gives_the_same_bytes(without, host, kind):
-    assert host.make(**KINDS[kind]) == without[kind]
-    assert host.make(**KINDS[kind], indetail={"enabled": False}) == without[kind]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_strength_zero_gives_the_same_pixels_and_inverts_nothing(without, host, picture, kind):
+def test_strength_zero_gives_the_same_pixels_and_inverts_nothing(bare_pictures, host, picture, kind):
     made = host.make(**KINDS[kind], indetail={"image": picture, "strength": 0})
-    assert [difference(a, b) for a, b in zip(made, without[kind])] == [0] * len(made)
+    assert [difference(a, b) for a, b in zip(made, bare_pictures[kind])] == [0] * len(made)
     state = host.get("/probe/state")[1]
     assert (state["notes"], state["records"], state["chains"]) == ([], [], 0)
 
 
-def test_after_a_run_with_it_a_plain_run_is_as_before(without, host, picture):
+def test_after_a_run_with_it_a_plain_run_is_as_before(bare_pictures, host, picture):
     for _ in range(2):
         host.make(indetail={"image": picture})
-    assert host.make(**KINDS["txt2img"]) == without["txt2img"]
+    assert host.make(**KINDS["txt2img"]) == bare_pictures["txt2img"]
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
-def test_the_comparison_can_tell_pictures_apart(without, host):
+def test_the_comparison_can_tell_pictures_apart(bare_pictures, host):
     other = host.make(**{**KINDS["txt2img"], "seed": 8})
-    assert np.abs(pixels(other[0]) - pixels(without["txt2img"][0])).max() > 20
+    assert np.abs(pixels(other[0]) - pixels(bare_pictures["txt2img"][0])).max() > 20

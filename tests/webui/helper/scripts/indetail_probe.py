@@ -1,11 +1,13 @@
 """A test-only extension: it watches InDetail inside the host, and makes things go wrong on request."""
 
+import contextlib
+import copy
 import gc
 
 import psutil
 import torch
 from fastapi import FastAPI
-from modules import script_callbacks, scripts, shared
+from modules import script_callbacks, scripts, sd_unet, shared
 from safetensors.torch import load_file
 
 from lib_indetail.errors import InDetailError
@@ -28,6 +30,8 @@ class Probe:
         self.levels: list[float] = []  # of every evaluation of the denoiser
         self.records: list[float] = []  # how far each recorded latent is from the chain at the call's level
         self.notes: list[str] = []
+        self.comments: list[str] = []
+        self.obstacle = ""
         self.after: int | None = None
         self.what = ""
         self.chain = None
@@ -107,6 +111,96 @@ def hooks_left():
     return count
 
 
+class MotionWrapper(torch.nn.Module):
+    """Named like AnimateDiff's."""
+
+
+class OtherUnet:
+    """What a compiled UNet of the host's setting looks like from outside."""
+
+    def forward(self, x, timesteps, context, *args, **kwargs):
+        chosen, sd_unet.current_unet = sd_unet.current_unet, None
+        try:
+            return shared.sd_model.model.diffusion_model(x, timesteps, context, *args, **kwargs)
+        finally:
+            sd_unet.current_unet = chosen
+
+
+@contextlib.contextmanager
+def depth_model(model):
+    model.depth_model = OtherUnet()
+    yield
+    del model.depth_model
+
+
+@contextlib.contextmanager
+def chosen_unet(model):
+    sd_unet.current_unet = OtherUnet()
+    yield
+    sd_unet.current_unet = None
+
+
+@contextlib.contextmanager
+def video_module(model):
+    model.model.diffusion_model.probe_motion = MotionWrapper()
+    yield
+    del model.model.diffusion_model.probe_motion
+
+
+@contextlib.contextmanager
+def no_decoder(model):
+    blocks = model.model.diffusion_model._modules.pop("output_blocks")
+    yield
+    model.model.diffusion_model._modules["output_blocks"] = blocks
+
+
+@contextlib.contextmanager
+def put_back_unet(model):
+    unet = model.model.diffusion_model
+    yield
+    model.model.diffusion_model = unet
+
+
+@contextlib.contextmanager
+def nothing(model):
+    yield
+
+
+def tile(p):
+    """Each half of the picture goes through the UNet alone, as Tiled Diffusion does it."""
+    inner = p.sampler.model_wrap_cfg.inner_model
+    original = inner.forward
+
+    def forward(x, sigma, **kwargs):
+        return torch.cat([original(half, sigma, **kwargs) for half in x.chunk(2, dim=-1)], dim=-1)
+
+    inner.forward = forward
+
+
+def replace_unet_later(p):
+    """After the hooks are in place, a copy of the UNet takes over."""
+    cfg = p.sampler.model_wrap_cfg
+    cfg_forward = cfg.forward
+
+    def forward(*args, **kwargs):
+        model = shared.sd_model.model
+        if not hasattr(model.diffusion_model, "probe_copy"):
+            unet = copy.deepcopy(model.diffusion_model)
+            for module in unet.modules():
+                module._forward_hooks.clear()
+                module._forward_pre_hooks.clear()
+            unet.probe_copy = True
+            model.diffusion_model = unet
+        return cfg_forward(*args, **kwargs)
+
+    cfg.forward = forward
+
+
+WITHIN = {"tiles": tile, "other UNet": replace_unet_later}
+OBSTACLES = {"depth model": depth_model, "SD Unet": chosen_unet, "video": video_module, "no decoder": no_decoder,
+             "tiles": nothing, "other UNet": put_back_unet}
+
+
 class ProbeScript(scripts.Script):
     """Stands in for other scripts: a golden case's inputs, a nested generation, changes to InDetail's settings."""
 
@@ -124,6 +218,8 @@ class ProbeScript(scripts.Script):
             p.all_prompts = probe.prompts
 
     def process_before_every_sampling(self, p, *args, noise, c, uc, **kwargs):
+        if probe.obstacle in WITHIN:
+            WITHIN[probe.obstacle](p)
         if probe.case is not None:
             noise.copy_(probe.case["latents.noise_before_adain"])
             put_rows(c, uc, probe.case["text.rows_in_unet_order"])
@@ -131,6 +227,9 @@ class ProbeScript(scripts.Script):
     def post_sample(self, p, ps, *args):
         if probe.case is not None:
             probe.latents.append(ps.samples.float().flatten().tolist())
+
+    def postprocess(self, p, processed, *args):
+        probe.comments += list(p.comments)
 
     def postprocess_image(self, p, pp, *args):
         if probe.nested and not getattr(p, "indetail_probe_inner", False):
@@ -186,6 +285,13 @@ def add_routes(_, app: FastAPI):
         probe.reset()
         return {}
 
+    @app.post("/probe/obstacle")
+    def obstacle(body: dict):
+        held = contextlib.ExitStack()
+        held.enter_context(OBSTACLES[body["what"]](shared.sd_model))
+        probe.obstacle, probe.restore = body["what"], held.close
+        return {}
+
     @app.post("/probe/then")
     def then(body: dict):
         probe.after, probe.what = body["after"], body["what"]
@@ -232,7 +338,8 @@ def add_routes(_, app: FastAPI):
     def state():
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
-                "hooks": hooks_left(), "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
+                "comments": probe.comments, "hooks": hooks_left(),
+                "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
                 "callbacks": [each.callback.__qualname__ for each in script_callbacks.callback_map[
                     "callbacks_cfg_denoiser"]],
                 "memory_mb": psutil.Process().memory_info().rss / 2**20,

@@ -1,0 +1,38 @@
+"""On a host that InDetail does not know it shows one sentence and touches nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.webui.host import Host, find_webui, own_copy
+from tests.webui.test_off import KINDS
+
+SENTENCE = "InDetail: Forge and its kin are not supported yet."
+
+
+@pytest.fixture(scope="module")
+def forge_like(tmp_path_factory):
+    """The WebUI with the package in it by which Forge, reForge and Forge-classic are known."""
+    packages = tmp_path_factory.mktemp("packages")
+    (packages / "modules_forge").mkdir()
+    (packages / "modules_forge" / "__init__.py").touch()
+    extension = own_copy(tmp_path_factory.mktemp("extension"))
+    host = Host(find_webui(), tmp_path_factory.mktemp("forge"), {"sd-webui-indetail": extension}, packages=packages)
+    try:
+        yield host.start()
+    finally:
+        host.stop()
+
+
+def test_one_sentence_is_shown_in_both_tabs_and_no_control(forge_like):
+    config = forge_like.get("/config")[1]
+    shown = json.dumps(config)
+    assert shown.count(SENTENCE) == 2
+    assert "indetail_strength" not in shown
+    assert "Error loading script" not in forge_like.tail(1000)
+
+
+def test_pictures_are_made_as_without_it(forge_like, bare_pictures):
+    assert forge_like.make(**KINDS["txt2img"]) == bare_pictures["txt2img"]
