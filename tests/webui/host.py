@@ -76,13 +76,13 @@ class Host:
         self.wait()
         return self
 
-    def wait(self, models: int = 1) -> None:
-        """Until the checkpoint is loaded and the API answers. The API alone answers too early."""
+    def wait(self, starts: int = 1) -> None:
+        """Until the page was started so often, a checkpoint is loaded and the API answers, which it does too early."""
         limit = time.monotonic() + START_LIMIT_S
         while time.monotonic() < limit:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended while starting:\n{self.tail()}")
-            if self.log.read_text(errors="replace").count("Model loaded in") >= models and self._answers():
+            if self.starts() >= starts and "Model loaded in" in self.tail(None) and self._answers():
                 return
             time.sleep(0.25)
         raise RuntimeError(f"the WebUI did not start in {START_LIMIT_S} s:\n{self.tail()}")
@@ -104,8 +104,14 @@ class Host:
             self.process.wait(20)
         self.process = None
 
-    def tail(self, lines: int = 40) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def starts(self) -> int:
+        """How often the page has been started: once, and again after every Reload UI."""
+        return self.tail(None).count("Startup time:")
+
+    def tail(self, lines: int | None = 40) -> str:
+        """The last lines of the host's log, or all of it."""
+        text = self.log.read_text(errors="replace")
+        return text if lines is None else "\n".join(text.splitlines()[-lines:])
 
     def get(self, path: str) -> tuple[int, Any]:
         return self._ask(urllib.request.Request(self.url + path))

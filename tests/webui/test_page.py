@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -172,3 +173,28 @@ def test_it_fits_the_page(browser, host, picture, width, theme):
     assert box["width"] <= column["width"] + 1
     person.shot(f"page-{width}-{theme}")
     person.page.close()
+
+
+def controls(host) -> dict:
+    """The page's components by their id."""
+    return {part["props"].get("elem_id"): part["props"] for part in host.get("/config")[1]["components"]}
+
+
+def test_a_persons_own_defaults_are_honoured(host):
+    file = host.folder / "ui-config.json"
+    before = json.loads(file.read_text())
+    name, = [name for name in before if name.endswith("indetail.py/txt2img/Lambda/value")]
+    assert controls(host)["script_txt2img_indetail_lambda_image"]["value"] == before[name] == 0.5
+    try:
+        reloaded(host, file, {**before, name: 0.35})
+        assert controls(host)["script_txt2img_indetail_lambda_image"]["value"] == 0.35
+        assert controls(host)["script_img2img_indetail_lambda_image"]["value"] == 0.5
+    finally:
+        reloaded(host, file, before)
+
+
+def reloaded(host, file: Path, values: dict) -> None:
+    starts = host.starts()
+    file.write_text(json.dumps(values))
+    host.post("/probe/reload")
+    host.wait(starts + 1)

@@ -179,18 +179,18 @@ def tile(p):
 
 def replace_unet_later(p):
     """After the hooks are in place, a copy of the UNet takes over."""
-    cfg = p.sampler.model_wrap_cfg
+    cfg, replaced = p.sampler.model_wrap_cfg, []
     cfg_forward = cfg.forward
 
     def forward(*args, **kwargs):
-        model = shared.sd_model.model
-        if not hasattr(model.diffusion_model, "probe_copy"):
+        if not replaced:
+            model = shared.sd_model.model
             unet = copy.deepcopy(model.diffusion_model)
             for module in unet.modules():
                 module._forward_hooks.clear()
                 module._forward_pre_hooks.clear()
-            unet.probe_copy = True
             model.diffusion_model = unet
+            replaced.append(unet)
         return cfg_forward(*args, **kwargs)
 
     cfg.forward = forward
@@ -351,7 +351,8 @@ def add_routes(_, app: FastAPI):
         from modules.processing import StableDiffusionProcessingTxt2Img
 
         p = StableDiffusionProcessingTxt2Img(sd_model=shared.sd_model)
-        p.scripts, p.script_args = scripts.scripts_txt2img, [0] * 200
+        p.scripts = scripts.scripts_txt2img
+        p.script_args = [getattr(control, "value", None) for control in p.scripts.inputs]
         seen = {"before": indetail.settings(p) is None}
         picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
         seen["lambda"] = indetail.settings(p, enabled=True, image=picture, lambda_image=0.3).lambda_image
