@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from tests.webui.host import HELPER, Host, encoded, find_webui, own_copy
+from tests.webui.host import HELPER, SEEDING, Host, encoded, find_webui, own_copy
 
 
 def pytest_collection_modifyitems(items):
@@ -24,7 +24,7 @@ def bare_pictures(tmp_path_factory):
     """The PNG files of every kind of generation from a WebUI that has never heard of us."""
     from tests.webui.test_off import KINDS
 
-    bare = Host(find_webui(), tmp_path_factory.mktemp("bare"), {})
+    bare = Host(find_webui(), tmp_path_factory.mktemp("bare"), {"test-seeding": SEEDING})
     try:
         bare.start()
         return {kind: bare.make(**fields) for kind, fields in KINDS.items()}
@@ -36,7 +36,7 @@ def bare_pictures(tmp_path_factory):
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("webui")
     host = Host(find_webui(), folder, {"sd-webui-indetail": own_copy(tmp_path_factory.mktemp("extension")),
-                                       "test-probe": HELPER})
+                                       "test-probe": HELPER, "test-seeding": SEEDING})
     try:
         yield host.start()
     finally:

@@ -24,6 +24,7 @@ from embedded.export import export
 
 ROOT = Path(__file__).parents[2]
 HELPER = Path(__file__).parent / "helper"
+SEEDING = Path(__file__).parent / "seeding"
 START_LIMIT_S = 300
 FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--use-cpu", "all", "--no-half", "--api",
          "--no-download-sd-model", "--disable-console-progressbars", "--no-hashing", "--no-gradio-queue")

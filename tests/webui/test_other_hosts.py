@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.webui.host import Host, find_webui, own_copy
+from tests.webui.host import SEEDING, Host, find_webui, own_copy
 from tests.webui.test_off import KINDS
 
 SENTENCE = "InDetail: Forge and its kin are not supported yet."
@@ -19,7 +19,8 @@ def forge_like(tmp_path_factory):
     (packages / "modules_forge").mkdir()
     (packages / "modules_forge" / "__init__.py").touch()
     extension = own_copy(tmp_path_factory.mktemp("extension"))
-    host = Host(find_webui(), tmp_path_factory.mktemp("forge"), {"sd-webui-indetail": extension}, packages=packages)
+    extensions = {"sd-webui-indetail": extension, "test-seeding": SEEDING}
+    host = Host(find_webui(), tmp_path_factory.mktemp("forge"), extensions, packages=packages)
     try:
         yield host.start()
     finally:

@@ -175,6 +175,47 @@ def test_it_fits_the_page(browser, host, picture, width, theme):
     person.page.close()
 
 
+GIVE = """([event, selector, colour]) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 32;
+    const context = canvas.getContext("2d");
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 32, 32);
+    canvas.toBlob(blob => {
+        const held = new DataTransfer();
+        held.items.add(new File([blob], "picture.webp", {type: "image/webp"}));
+        const init = {bubbles: true, composed: true, cancelable: true, clipboardData: held, dataTransfer: held};
+        const made = event === "paste" ? new ClipboardEvent(event, init) : new DragEvent(event, init);
+        document.querySelector(selector).dispatchEvent(made);
+    }, "image/webp");
+}"""
+COLOUR = """([selector, colour]) => {
+    const image = document.querySelector(selector);
+    if (!image || !image.complete || !image.naturalWidth) return false;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 1;
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0, 1, 1);
+    const seen = context.getImageData(0, 0, 1, 1).data;
+    return colour.every((value, i) => Math.abs(value - seen[i]) < 30);
+}"""
+
+
+@pytest.mark.parametrize(("event", "selector"), [("paste", "body"), ("drop", "#script_txt2img_indetail_image .wrap"),
+                                                 ("drop", "#script_txt2img_indetail_image img")])
+def test_a_picture_pasted_or_dropped_in_takes_the_place_of_the_one_before(person, picture, event, selector):
+    person.enable()
+    person.page.wait_for_timeout(300)
+    if selector.endswith("img"):
+        person.drop(picture)
+    for colour, seen in (("rgb(250, 20, 20)", [250, 20, 20]), ("rgb(20, 20, 250)", [20, 20, 250])):
+        target = selector if person.page.locator(selector).count() else "#script_txt2img_indetail_image img"
+        person.page.evaluate(GIVE, [event, target, colour])
+        for place in ("#script_txt2img_indetail_image img", ".indetail-thumbnail"):
+            person.page.wait_for_function(COLOUR, arg=[place, seen], timeout=20_000)
+    assert person.own_errors() == []
+
+
 def controls(host) -> dict:
     """The page's components by their id."""
     return {part["props"].get("elem_id"): part["props"] for part in host.get("/config")[1]["components"]}

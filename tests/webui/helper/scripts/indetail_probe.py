@@ -50,7 +50,8 @@ class Probe:
             setattr(shared.state, self.what, True)
 
 
-probe = Probe()
+probe = getattr(runtime, "probe", None) or Probe()
+runtime.probe = probe  # one for all times that the page is reloaded
 
 
 def evaluated(params):
