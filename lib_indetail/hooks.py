@@ -63,12 +63,13 @@ class InDetailHooks:
 
     @contextlib.contextmanager
     def evaluation(self, sigma: float, u: float,
-                   roles: Sequence[Role] | Callable[[], Sequence[Role]]) -> Iterator[RowCursor]:
-        """One evaluation of the denoiser at noise level `sigma` and position `u`; `roles` lists its rows in the
-        order in which they go through the UNet. Gives the cursor that follows them."""
+                   roles: Sequence[Role] | Callable[[], Sequence[Role]],
+                   extra: Callable[[torch.Tensor], Sequence[Role]] | None = None) -> Iterator[RowCursor]:
+        """One evaluation of the denoiser at noise level `sigma` and position `u`; `roles` and `extra` are those of
+        the cursor that it gives, which follows the rows through the UNet."""
         if sigma != self._sigma:
             self._sigma, self._banks = sigma, {}
-        self._cursor, self._u = RowCursor(roles), u
+        self._cursor, self._u = RowCursor(roles, extra), u
         try:
             yield self._cursor
         finally:
@@ -112,11 +113,11 @@ class InDetailHooks:
     def _keep(self, module: nn.Module, registry: str, handle: torch.utils.hooks.RemovableHandle) -> None:
         self._installed.append((_Registry(module, registry), handle))
 
-    def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor) -> None:
+    def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor) -> None:
         """Say which rows of this call follow which plan, and record what they will read."""
         if self._recording is not None or self._cursor is None:
             return
-        roles = self._cursor.take(len(x))
+        roles = self._cursor.take(context)
         planned = ((rows_with(roles, role), self._planner(self._u, role)) for role in ("cond", "uncond"))
         self._rows = [(rows, plan) for rows, plan in planned if plan is not None and rows != []]
         self._row_count = len(x)
@@ -185,7 +186,7 @@ def _size(latent: torch.Tensor) -> str:
     return f"{latent.shape[-1]}x{latent.shape[-2]}"
 
 
-def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    x = args[0] if args else kwargs["x"]
-    timesteps = args[1] if len(args) > 1 else kwargs["timesteps"]
-    return x, timesteps
+def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    names = ("x", "timesteps", "context")
+    given = {**dict(zip(names, args)), **kwargs}
+    return given["x"], given["timesteps"], given["context"]

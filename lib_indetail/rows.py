@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import torch
+
 Role = Literal["cond", "uncond", "other"]
 
 
 class RowCursor:
     """One evaluation of the denoiser lists its rows once and sends them through the UNet front to back, in one
-    call or in several of any size. `take(n)` says what the next n rows are.
+    call or in several of any size. `take(context)` says what the rows of the next call are.
 
-    Rows beyond the list belong to somebody else's extra pass: "other". A list that is only known once the first
-    call is due may be given as a function.
+    A list that is only known once the first call is due may be given as a function. Rows beyond the list belong to
+    somebody else's extra pass (perturbed attention and the like): `extra(context)` says what they are, by their
+    text rows [n, tokens, D]; without it they are "other".
     """
 
-    def __init__(self, roles: Sequence[Role] | Callable[[], Sequence[Role]]):
+    def __init__(self, roles: Sequence[Role] | Callable[[], Sequence[Role]],
+                 extra: Callable[[torch.Tensor], Sequence[Role]] | None = None):
         self._listed = roles if callable(roles) else None
         self._roles: tuple[Role, ...] | None = None if callable(roles) else tuple(roles)
+        self._extra = extra
         self.consumed = 0
 
     @property
@@ -32,10 +37,22 @@ class RowCursor:
             self._roles = tuple(self._listed())
         return self._roles
 
-    def take(self, count: int) -> tuple[Role, ...]:
-        roles = self.roles[self.consumed:self.consumed + count]
-        self.consumed += count
-        return roles + ("other",) * (count - len(roles))
+    def take(self, context: torch.Tensor) -> tuple[Role, ...]:
+        roles = self.roles[self.consumed:self.consumed + len(context)]
+        self.consumed += len(context)
+        if not roles and self._extra:
+            return tuple(self._extra(context))
+        return roles + ("other",) * (len(context) - len(roles))
+
+
+def roles_by_text(context: torch.Tensor, cond: torch.Tensor, uncond: torch.Tensor | None) -> tuple[Role, ...]:
+    """What the rows of a call are, told by their text alone: context [n, tokens, D] against the evaluation's own
+    cond and uncond rows. "other" where that says nothing, or both."""
+    def among(row: torch.Tensor, rows: torch.Tensor | None) -> bool:
+        return rows is not None and rows.shape[1:] == row.shape and bool((rows.to(row) == row).flatten(1).all(1).any())
+
+    roles: dict[tuple[bool, bool], Role] = {(True, False): "cond", (False, True): "uncond"}
+    return tuple(roles.get((among(row, cond), among(row, uncond)), "other") for row in context)
 
 
 def rows_with(roles: Sequence[Role], role: Role) -> slice | list[int]:

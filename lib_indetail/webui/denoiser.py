@@ -10,7 +10,7 @@ import torch
 from lib_indetail.errors import SOMEONE, CannotAct
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.noise import NoiseSchedule
-from lib_indetail.rows import Role
+from lib_indetail.rows import Role, roles_by_text
 from lib_indetail.webui.conflicts import named
 from lib_indetail.window import FULL_NOISE, position
 
@@ -30,6 +30,12 @@ class DenoiserRows:
     def forget(self) -> None:
         self._params = None
 
+    def by_text(self, context: torch.Tensor) -> tuple[Role, ...]:
+        """What the rows of somebody's extra pass within an evaluation are."""
+        if self._params is None:
+            return ("other",) * len(context)
+        return roles_by_text(context, _text_rows(self._params.text_cond), _text_rows(self._params.text_uncond))
+
     def of(self, denoiser) -> Callable[[], tuple[Role, ...]]:
         def roles() -> tuple[Role, ...]:
             params = self._params
@@ -39,6 +45,11 @@ class DenoiserRows:
             return ("cond",) * cond + ("uncond",) * (len(params.x) - cond)
 
         return roles
+
+
+def _text_rows(conditioning) -> torch.Tensor | None:
+    """[n, tokens, D] of SD's tensor or SDXL's dict."""
+    return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
 
 
 def noise_level(denoiser, sigma: torch.Tensor, schedule: NoiseSchedule) -> tuple[float, float]:
@@ -66,7 +77,8 @@ def hooked(denoiser, hooks: InDetailHooks, schedule: NoiseSchedule, rows: Denois
         if not first:
             first.append(t)
         rows.forget()
-        with hooks.evaluation(level, position(t, first[0]), rows.of(denoiser)) as cursor:
+        with hooks.evaluation(level, position(t, first[0]), rows.of(denoiser),
+                              rows.by_text) as cursor:
             result = original(x, sigma, *args, **kwargs)
             if cursor.cond_left:
                 raise CannotAct(f"InDetail cannot act: {SOMEONE} or a model switch has put a different UNet in its "

@@ -14,7 +14,7 @@ from lib_indetail.hooks import RecordPass
 from lib_indetail.inversion import Model
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import plain_pass
-from lib_indetail.webui.guards import untiled
+from lib_indetail.webui.guards import undisturbed
 
 Text = torch.Tensor | dict[str, torch.Tensor]
 """One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
@@ -96,7 +96,7 @@ class HostModel:
                else plain_pass(unet, text))
 
         def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-            with untiled(unet):
+            with undisturbed(unet):
                 return run(z, timesteps)
 
         return record

@@ -18,7 +18,7 @@ from lib_indetail.picture import picture_tensor, placed
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.settings import Settings
 from lib_indetail.webui import fingerprint
-from lib_indetail.webui.guards import untiled
+from lib_indetail.webui.guards import undisturbed, untiled
 from lib_indetail.webui.model import HostModel, Text
 from lib_indetail.webui.progress import interrupted, inversion_progress
 
@@ -86,7 +86,7 @@ class Preparer:
         if chain is not None:
             return chain.to(devices.device), "the picture's inversion was still there"
         begun = time.monotonic()
-        with inversion_progress() as report, untiled(model.unet):
+        with inversion_progress() as report, undisturbed(model.unet):
             inverter = Inverter(model.schedule, model.prediction, report, interrupted)
             chain = prepare_chain(settings, inverter, model.inversion_model(text), latent)
         self._chains.put(key, chain.to("cpu"), chain.bytes)

@@ -14,7 +14,7 @@ from lib_indetail.inversion import Inverter, ReconstructionError, ddim_nodes, re
 from lib_indetail.picture import tensor_picture
 from lib_indetail.request import POSITIONS, SETTINGS, Request
 from lib_indetail.webui.conflicts import refuse_unsupported
-from lib_indetail.webui.guards import untiled
+from lib_indetail.webui.guards import undisturbed
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Wish
 from lib_indetail.webui.progress import interrupted, inversion_progress
@@ -51,7 +51,7 @@ def reconstruct(wish: Wish):
 
 @torch.no_grad()
 def _sampled_back(model: HostModel, wish: Wish, prepared: Prepared) -> torch.Tensor:
-    with inversion_progress() as report, untiled(model.unet):
+    with inversion_progress() as report, undisturbed(model.unet):
         inverter = Inverter(model.schedule, model.prediction, report, interrupted)
         nodes = ddim_nodes(wish.settings.nodes, len(model.schedule))
         return inverter.reconstruct(model.inversion_model(prepared.text), prepared.chain, nodes)

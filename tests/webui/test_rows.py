@@ -85,3 +85,19 @@ def test_the_inversion_text_is_the_first_part_at_the_first_step(host, picture, t
     host.make(indetail={"image": picture}, prompt=text)
     note, = host.get("/probe/state")[1]["notes"]
     assert "still there" in note
+
+
+@pytest.mark.parametrize("prompt", ["a star", "a star AND a heart"])
+def test_somebody_elses_extra_pass_reads_the_picture_where_its_text_says_so(host, picture, prompt):
+    host.post("/probe/extra")
+    host.make(indetail={"image": picture, **ONE}, prompt=prompt, negative_prompt="red", batch_size=2)
+    extras = host.get("/probe/state")[1]["extras"]
+    assert len(extras) == 12
+    assert max(extras) < 1e-3
+
+
+def test_hooks_that_count_on_a_generations_rows_do_not_meet_the_image_row(host, picture):
+    expected = host.make(indetail={"image": picture, **ONE})
+    host.post("/probe/reset")
+    host.post("/probe/foreign-hooks")
+    assert host.make(indetail={"image": picture, **ONE}) == expected

@@ -29,6 +29,9 @@ class Probe:
         self.calls: list[int] = []  # rows of every call that goes through `unet(...)`
         self.levels: list[float] = []  # of every evaluation of the denoiser
         self.records: list[float] = []  # how far each recorded latent is from the chain at the call's level
+        self.extra = False
+        self.extras: list[float] = []
+        self.evaluation = None
         self.notes: list[str] = []
         self.comments: list[str] = []
         self.obstacle = ""
@@ -58,12 +61,27 @@ def evaluated(params):
     unet = shared.sd_model.model.diffusion_model
     if not getattr(unet, "indetail_probed", False):
         watch(unet)
+    if probe.extra:
+        probe.evaluation = (params.x.clone(), params.sigma.clone(), params.image_cond, params.text_cond,
+                            params.text_uncond)
     schedule = indetail_model.HostModel(shared.sd_model).schedule
     level = float(params.sigma.flatten()[0])
     if probe.case is not None:
         images = len(params.x) - params.text_cond.shape[0]
         probe.latents.append(params.x[:images].float().flatten().tolist())
     probe.levels.append(level if hasattr(params.denoiser.inner_model, "sigmas") else schedule.sigma(level))
+
+
+def denoised(params):
+    """An extra pass of the cond rows and one of the uncond rows, as perturbed attention makes them: how far are they
+    from the rows of the evaluation itself?"""
+    if not probe.extra:
+        return
+    x, sigma, image_cond, cond, uncond = probe.evaluation
+    for text, rows in ((cond, slice(0, len(cond))), (uncond, slice(len(cond), None))):
+        fed = {"c_crossattn": [text], "c_concat": [image_cond[rows]]}
+        again = params.inner_model(x[rows], sigma[rows], cond=fed)
+        probe.extras.append(float((again - params.x[rows]).abs().max()))
 
 
 def watch(unet):
@@ -325,6 +343,24 @@ def add_routes(_, app: FastAPI):
             hooks.evaluate = probe.attention
         return {}
 
+    @app.post("/probe/extra")
+    def extra():
+        probe.extra = True
+        return {}
+
+    @app.post("/probe/foreign-hooks")
+    def foreign_hooks():
+        """What smoothed-energy guidance hangs on attention: it counts on an even number of rows."""
+        def halves(module, args, output):
+            first, second = output.chunk(2)
+            return torch.cat([first, second])
+
+        unet = shared.sd_model.model.diffusion_model
+        handles = [module.register_forward_hook(halves) for name, module in unet.named_modules()
+                   if name.endswith("attn1.to_q")]
+        probe.restore = lambda: [handle.remove() for handle in handles]
+        return {}
+
     @app.post("/probe/nested")
     def nested():
         probe.nested = True
@@ -339,7 +375,7 @@ def add_routes(_, app: FastAPI):
     def state():
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
-                "comments": probe.comments, "hooks": hooks_left(),
+                "comments": probe.comments, "extras": probe.extras, "hooks": hooks_left(),
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
                 "callbacks": [each.callback.__qualname__ for each in script_callbacks.callback_map[
                     "callbacks_cfg_denoiser"]],
@@ -369,4 +405,5 @@ def add_routes(_, app: FastAPI):
 
 spy_on_records()
 script_callbacks.on_cfg_denoiser(evaluated)
+script_callbacks.on_cfg_denoised(denoised)
 script_callbacks.on_app_started(add_routes)
