@@ -19,9 +19,9 @@ from lib_indetail.inversion import Inverter
 from lib_indetail.passes import as_model, image_passes, plain_pass
 from lib_indetail.plans import planner
 from lib_indetail.preparation import prepare_chain
-from lib_indetail.settings import Settings
+from lib_indetail.settings import TASKS, Settings
 
-UNCOND_FROM = 0.2  # the official structure-guided code: uncond rows get no residual in the first 10 of 50 steps
+UNCOND_FROM = TASKS["structure-guided"]["control_uncond_from"]
 
 
 @dataclass(frozen=True)

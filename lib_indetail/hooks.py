@@ -44,11 +44,13 @@ class InDetailHooks:
         self._layers = self_attention_layers(unet, blocks)
         self._names = {module: name for name, module in self._layers.items()}
         self._attention = attention or HostAttention()
+        self._norms = {unet.get_submodule(f"{name.rpartition('.')[0]}.norm1"): name for name in self._layers}
         self._installed: list[tuple[_Registry, torch.utils.hooks.RemovableHandle]] = []
         self._sigma: float | None = None
         self._banks: dict[str, dict[str, KeysValues]] = {}
         self._finish()
         self._recording: dict[str, list[torch.Tensor]] | None = None
+        self._asleep = False
 
     def __enter__(self) -> InDetailHooks:
         try:
@@ -75,6 +77,15 @@ class InDetailHooks:
         finally:
             self._finish()
 
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """What goes through the layers meanwhile is left alone: somebody's own pass within a UNet call."""
+        before, self._asleep = self._asleep, True
+        try:
+            yield
+        finally:
+            self._asleep = before
+
     def remove(self) -> None:
         """Take everything off the UNet and forget all tensors. May be called at any time, and again."""
         while self._installed:
@@ -89,6 +100,7 @@ class InDetailHooks:
         self._u = 0.0
         self._rows: list[tuple[slice | list[int], Plan]] = []
         self._row_count = 0
+        self._normed: tuple[str, torch.Tensor] | None = None  # of the layer that is being run
 
     def _install(self) -> None:
         def indetail_before_unet(module, args, kwargs):
@@ -100,9 +112,15 @@ class InDetailHooks:
         def indetail_after_projection(module, args, output):
             self._after_projection(module, output)
 
+        def indetail_after_norm(module, args, output):
+            if self._rows and self._recording is None and not self._asleep:
+                self._normed = self._norms[module], output
+
         self._keep(self._unet, "_forward_pre_hooks", self._unet.register_forward_pre_hook(
             indetail_before_unet, with_kwargs=True))
         self._projections: dict[nn.Module, str] = {}
+        for norm in self._norms:
+            self._keep(norm, "_forward_hooks", norm.register_forward_hook(indetail_after_norm))
         for name, module in self._layers.items():
             self._keep(module, "_forward_hooks", module.register_forward_hook(
                 indetail_after_attention, with_kwargs=True))
@@ -115,7 +133,7 @@ class InDetailHooks:
 
     def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor) -> None:
         """Say which rows of this call follow which plan, and record what they will read."""
-        if self._recording is not None or self._cursor is None:
+        if self._recording is not None or self._asleep or self._cursor is None:
             return
         roles = self._cursor.take(context)
         planned = ((rows_with(roles, role), self._planner(self._u, role)) for role in ("cond", "uncond"))
@@ -146,17 +164,33 @@ class InDetailHooks:
 
     def _after_attention(self, module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor):
         """Replace the planned rows of a layer's output; all others keep the host's own bits."""
+        if self._recording is not None or self._asleep or not self._rows:
+            return None
+        name = self._names[module]
         x = args[0] if args else kwargs["x"]
-        if self._recording is not None or not self._rows or len(x) != self._row_count:
+        planned = self._rows if len(x) == self._row_count else self._laid_end_to_end(x, name)
+        if not planned:
             return None
         context = args[1] if len(args) > 1 else kwargs.get("context")
         context = x if context is None else context
-        banks = {bank: layers[self._names[module]] for bank, layers in self._banks.items()}
+        banks = {bank: layers[name] for bank, layers in self._banks.items()}
         result = output.clone()
-        for rows, plan in self._rows:
+        for rows, plan in planned:
             result[rows] = evaluate(plan, LayerCall(self._attention, module, x[rows], context[rows],
                                                     output[rows], banks))
         return result
+
+    def _laid_end_to_end(self, x: torch.Tensor, name: str) -> list[tuple[slice, Plan]]:
+        """The plan of a call with one row that holds the tokens of several, as shared attention (StyleAlign) makes
+        it of the cond rows and of the uncond rows in turn. Which they are is told by what the layer was given."""
+        if self._normed is None or self._normed[0] != name or len(x) != 1:
+            return []
+        normed = self._normed[1]
+        for rows, plan in self._rows:
+            wanted = normed[rows].reshape(1, -1, normed.shape[-1])
+            if wanted.shape == x.shape and torch.equal(wanted, x):
+                return [(slice(0, 1), plan)]
+        return []
 
 
 class _Registry:

@@ -15,6 +15,7 @@ QUALITY_SUFFIX = ", best quality, extremely detailed."
 INVERSIONS = ("DDIM", "refined", "re-noise")
 INVERSION_TEXTS = ("same as the prompt", "empty", "own text")
 RESIZE_MODES = ("crop", "stretch", "fit")
+HIRES_PASSES = ("both", "first", "second")
 
 
 def _number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str,
@@ -94,6 +95,15 @@ class Settings:
         "How a picture of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
         "distorts, fit pads; padding is not read.", advanced=True)
 
+    passes: str = _choice(
+        "Passes", "both", HIRES_PASSES, "InDetail passes",
+        "With hires fix: which of its two passes the picture acts in. Each has its own inversion at its own size.",
+        advanced=True)
+    control_uncond_from: float = _number(
+        "ControlNet on the negative side from", 0.0, 0.0, 1.0, 0.05, "InDetail control uncond from",
+        "Up to here ControlNet units guide the positive side alone, as in \"ControlNet is more important\" but at "
+        "full weight, as a fraction of the noise range. 0: as the units say.", advanced=True)
+
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             value = _checked(setting, getattr(self, setting.name))
@@ -122,7 +132,7 @@ class Settings:
 
 TASKS: dict[str, dict[str, Any]] = {
     "image variation": {},
-    "structure-guided": {"stratified_until": 0.5},
+    "structure-guided": {"stratified_until": 0.5, "control_uncond_from": 0.2},
     "cross-prompt": {"inversion_text": "empty"},
 }
 

@@ -27,11 +27,11 @@ def test_defaults_are_the_papers():
     assert dataclasses.asdict(Settings()) == dict(
         strength=1.0, lambda_image=0.5, stratified_until=0.2, guidance=1.0, start=0.0, end=1.0, replacement_until=0.0,
         adain=1.0, inversion="DDIM", nodes=50, blocks="decoder", inversion_text="same as the prompt", own_text="",
-        suffix="", resize="crop")
+        suffix="", resize="crop", passes="both", control_uncond_from=0.0)
 
 
 @pytest.mark.parametrize(("task", "changed"), [
-    (None, {}), ("image variation", {}), ("structure-guided", {"stratified_until": 0.5}),
+    (None, {}), ("image variation", {}), ("structure-guided", {"stratified_until": 0.5, "control_uncond_from": 0.2}),
     ("cross-prompt", {"inversion_text": "empty"})])
 def test_presets_change_what_the_paper_changes(task, changed):
     assert preset(task) == changed

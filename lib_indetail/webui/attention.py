@@ -8,9 +8,15 @@ from modules.hypernetworks import hypernetwork
 from torch import nn
 
 from lib_indetail.attention import HostAttention
+from lib_indetail.webui.guards import own_attention
 
 
 class WebuiAttention(HostAttention):
     def keys_values(self, module: nn.Module, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         for_keys, for_values = hypernetwork.apply_hypernetworks(shared.loaded_hypernetworks, context)
-        return module.to_k(for_keys), module.to_v(for_values)
+        with own_attention(module):
+            return module.to_k(for_keys), module.to_v(for_values)
+
+    def attend(self, module: nn.Module, *args, **kwargs) -> torch.Tensor:
+        with own_attention(module):
+            return super().attend(module, *args, **kwargs)

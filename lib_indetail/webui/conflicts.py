@@ -10,7 +10,8 @@ from modules import paths_internal, sd_models, sd_unet, shared
 from lib_indetail.errors import SOMEONE, CannotAct
 
 _VIDEO = ("MotionWrapper", "VanillaTemporalModule")
-_KNOWN_CONDITIONING = ("crossattn",)
+_KNOWN = (("crossattn", 4), ("hybrid", 9), ("hybrid", 8))
+"""How a UNet takes its conditions, and its input channels: text alone, inpainting, instruct-pix2pix."""
 
 
 def refuse_unsupported() -> None:
@@ -43,13 +44,10 @@ def _refuse(model) -> None:
 
 
 def _refuse_unknown_conditioning(model) -> None:
-    key = getattr(model.model, "conditioning_key", None)
-    if getattr(model, "is_sdxl", False):
-        known = not getattr(model, "is_sdxl_inpaint", False)
-    else:
-        known = key in _KNOWN_CONDITIONING
-    if not known:
-        raise CannotAct(f"InDetail cannot act: it does not know this model's extra inputs ({key}).")
+    key, channels = getattr(model.model, "conditioning_key", None), model.model.diffusion_model.in_channels
+    if (key, channels) not in _KNOWN and not getattr(model, "is_sdxl_inpaint", False):
+        raise CannotAct("InDetail cannot act: it does not know this model's extra inputs "
+                        f"({key}, {channels} channels).")
 
 
 def named(error: CannotAct, denoiser) -> CannotAct:

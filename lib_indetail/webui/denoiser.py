@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
+from modules import sd_samplers_common, shared
 
 from lib_indetail.errors import SOMEONE, CannotAct
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.rows import Role, roles_by_text
 from lib_indetail.webui.conflicts import named
+from lib_indetail.webui.controlnet import ControlNet
+from lib_indetail.webui.model import HostModel
 from lib_indetail.window import FULL_NOISE, position
 
 
@@ -60,52 +63,89 @@ def noise_level(denoiser, sigma: torch.Tensor, schedule: NoiseSchedule) -> tuple
     return schedule.sigma(level), level
 
 
-@contextlib.contextmanager
-def hooked(denoiser, hooks: InDetailHooks, schedule: NoiseSchedule, rows: DenoiserRows, *, from_noise: bool,
-           go_on: Callable[[CannotAct], bool]) -> Iterator[None]:
-    """Hooks on the UNet, and every evaluation of the denoiser told to them.
+class Hooked:
+    """A pass in which every evaluation of the CFG denoiser is told to hooks on the UNet.
 
-    `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start.
+        with Hooked(denoiser, rows, hooks_on, controlnet, go_on, from_noise=...):
+            ...                                # the host samples
+
+    `hooks_on(model)` makes the hooks for a loaded model: for the first one, and for each that takes its place within
+    the pass. `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start.
+    Up to `control_uncond_from` ControlNet's residuals are kept from the uncond rows.
     `go_on(error)` decides whether an evaluation in which InDetail cannot act is repeated without it.
     """
-    original = denoiser.forward
-    on_instance = "forward" in vars(denoiser)
-    first: list[float] = [FULL_NOISE] if from_noise else []
 
-    def evaluate(x, sigma, *args, **kwargs):
-        level, t = noise_level(denoiser, sigma, schedule)
-        if not first:
-            first.append(t)
-        rows.forget()
-        with hooks.evaluation(level, position(t, first[0]), rows.of(denoiser),
-                              rows.by_text) as cursor:
-            result = original(x, sigma, *args, **kwargs)
+    def __init__(self, denoiser, rows: DenoiserRows, hooks_on: Callable[[HostModel], InDetailHooks],
+                 controlnet: ControlNet, go_on: Callable[[CannotAct], bool], *, from_noise: bool,
+                 control_uncond_from: float = 0.0):
+        self._denoiser, self._rows, self._hooks_on = denoiser, rows, hooks_on
+        self._controlnet, self._go_on, self._control_uncond_from = controlnet, go_on, control_uncond_from
+        self._first_t: float | None = FULL_NOISE if from_noise else None
+        self._acting = True
+        self._installed = contextlib.ExitStack()
+
+    def __enter__(self) -> Hooked:
+        self._install()
+        self._original = self._denoiser.forward
+        self._on_instance = "forward" in vars(self._denoiser)
+
+        def indetail_forward(x, sigma, *args, **kwargs):
+            return self._forward(x, sigma, *args, **kwargs)
+
+        self._denoiser.forward = indetail_forward
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._installed.close()
+        self._rows.forget()
+        if self._on_instance:
+            self._denoiser.forward = self._original
+        else:
+            del self._denoiser.forward
+
+    def _install(self) -> None:
+        self._installed.close()
+        self._model = HostModel(shared.sd_model)
+        self._unet = self._model.unet
+        with contextlib.ExitStack() as installing:
+            self._hooks = installing.enter_context(self._hooks_on(self._model))
+            installing.enter_context(self._controlnet.reference_passes_apart(self._hooks))
+            self._installed = installing.pop_all()
+
+    def _forward(self, x: torch.Tensor, sigma: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+        kwargs = self._after_refiner(sigma, kwargs)
+        if not self._acting:
+            return self._original(x, sigma, *args, **kwargs)
+        try:
+            if HostModel(shared.sd_model).unet is not self._unet:
+                self._install()
+            return self._evaluate(x, sigma, *args, **kwargs)
+        except CannotAct as error:
+            error = named(error, self._denoiser)
+            if not self._go_on(error):
+                raise error from None
+        self._installed.close()
+        self._acting = False
+        return self._original(x, sigma, *args, **kwargs)
+
+    def _after_refiner(self, sigma: torch.Tensor, kwargs: dict) -> dict:
+        """The host changes to the refiner inside an evaluation, behind our back; here it does so before one."""
+        stopping = shared.state.interrupted or shared.state.skipped
+        if stopping or not sd_samplers_common.apply_refiner(self._denoiser, sigma):
+            return kwargs
+        prompts = self._denoiser.sampler.sampler_extra_args
+        return {**kwargs, "cond": prompts["cond"], "uncond": prompts["uncond"]}
+
+    def _evaluate(self, x: torch.Tensor, sigma: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+        level, t = noise_level(self._denoiser, sigma, self._model.schedule)
+        if self._first_t is None:
+            self._first_t = t
+        u = position(t, self._first_t)
+        self._rows.forget()
+        with (self._controlnet.uncond_without_residuals(u < self._control_uncond_from),
+              self._hooks.evaluation(level, u, self._rows.of(self._denoiser), self._rows.by_text) as cursor):
+            result = self._original(x, sigma, *args, **kwargs)
             if cursor.cond_left:
                 raise CannotAct(f"InDetail cannot act: {SOMEONE} or a model switch has put a different UNet in its "
                                 "place.")
         return result
-
-    def forward(x, sigma, *args, **kwargs):
-        if not acting:
-            return original(x, sigma, *args, **kwargs)
-        try:
-            return evaluate(x, sigma, *args, **kwargs)
-        except CannotAct as error:
-            error = named(error, denoiser)
-            if not go_on(error):
-                raise error from None
-        hooks.remove()
-        acting.clear()
-        return original(x, sigma, *args, **kwargs)
-
-    acting = [True]
-    with hooks:
-        denoiser.forward = forward
-        try:
-            yield
-        finally:
-            rows.forget()
-            if on_instance:
-                denoiser.forward = original
-            else:
-                del denoiser.forward

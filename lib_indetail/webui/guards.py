@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from lib_indetail.webui.controlnet import without_controlnet
+
 _HYPERTILE = "__webui_hypertile_params"  # a string, since a class body would mangle the name
 _REGISTRIES = ("_forward_hooks", "_forward_pre_hooks")
 
 
 @contextlib.contextmanager
 def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Without Hypertile and without other extensions' changes to attention."""
-    with untiled(module), own_attention(module):
+    """Without Hypertile, ControlNet, and other extensions' changes to attention."""
+    with untiled(module), own_attention(module), without_controlnet(module):
         yield
 
 

@@ -89,23 +89,36 @@ class HostModel:
             return {name: value[None] for name, value in cond.items()}
         return cond[None]
 
-    def record_pass(self, text: Text) -> RecordPass:
-        """A plain pass of the image latent inside one of the host's own UNet calls."""
-        unet = self.unet
+    def extra_channels(self, latent: torch.Tensor) -> torch.Tensor | None:
+        """What the UNet wants beside the noisy image latent, [1, C', h, w]: of an inpainting model a mask of nothing
+        and the picture's own latent, of instruct-pix2pix no picture; None for all others."""
+        channels = self.unet.in_channels
+        if channels == 9:
+            return torch.cat([torch.zeros_like(latent[:, :1]), latent], dim=1)
+        return torch.zeros_like(latent) if channels == 8 else None
+
+    def record_pass(self, text: Text, clean: torch.Tensor) -> RecordPass:
+        """A plain pass of the image latent inside one of the host's own UNet calls; `clean` is its latent."""
+        unet, extra = self.unet, self.extra_channels(clean)
         run = (plain_pass(unet, text["crossattn"], y=text["vector"]) if isinstance(text, dict)
                else plain_pass(unet, text))
 
         def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            fed = z if extra is None else torch.cat([z, extra.to(z)], dim=1)
             with undisturbed(unet):
-                return run(z, timesteps)
+                return run(fed, timesteps)
 
         return record
 
-    def inversion_model(self, text: Text) -> Model:
+    def inversion_model(self, text: Text, clean: torch.Tensor) -> Model:
         """The same as a call from outside: through the host's own `apply_model`, past a ControlNet."""
+        extra = self.extra_channels(clean)
+
         def model(z: torch.Tensor, t: float) -> torch.Tensor:
             timesteps = torch.full((len(z),), t, device=z.device)
             cond = dict(text) if isinstance(text, dict) else {"c_crossattn": [text]}
+            if extra is not None:
+                cond["c_concat"] = [extra.to(z)]
             with own_forward(self.unet):
                 return self.sd_model.apply_model(z, timesteps, cond).float()
 

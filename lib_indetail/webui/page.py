@@ -27,6 +27,7 @@ _TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
 _RESULT = re.compile(r"(?:InDetail: |InDetailError: )([^<\n]+)")
 HOST = ("prompt", "width", "height", "gallery")
 PICTURE_HEIGHT = 260
+ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
 
 
 class Pages:
@@ -82,7 +83,7 @@ class Page:
     def wire(self, host: dict[str, gr.components.Component]) -> None:
         """Connect the controls with the host's own components, by the names in `HOST`."""
         plan_inputs = [self.enabled, self.size, self.settings["strength"], self.settings["resize"], host["width"],
-                       host["height"]]
+                       host["height"], self.task]
         planning = dict(fn=plan_text, inputs=plan_inputs, outputs=self.plan, queue=False, show_progress=False)
         self.picture.change(lambda picture: picture and picture.size, self.picture, self.size, queue=False,
                             show_progress=False).then(**planning)
@@ -103,7 +104,7 @@ class Page:
 
 
 def plan_text(enabled: bool, size: tuple[int, int] | None = None, strength: float = 1, resize: str = "crop",
-              width: float = 0, height: float = 0) -> str:
+              width: float = 0, height: float = 0, task: str = DEFAULT_TASK) -> str:
     """What the next generation will do, or why it will do nothing. `size` is the picture's, None without one."""
     if not enabled:
         return _line("Off: pictures are made as without InDetail.")
@@ -116,7 +117,7 @@ def plan_text(enabled: bool, size: tuple[int, int] | None = None, strength: floa
         return _line("Drop in a picture: new pictures will take over its fine details.", "warning")
     warning = crop_warning(crop_loss(size, int(width), int(height))) if resize == "crop" else ""
     return _line(f"The picture ({size[0]}x{size[1]}) will be inverted at {int(width)}x{int(height)}"
-                 f"{warning}.", "warning" if warning else "ready")
+                 f"{warning}.{ADVICE.get(task, '')}", "warning" if warning else "ready")
 
 
 def last_run(log: str) -> str:

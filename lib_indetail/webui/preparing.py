@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +41,15 @@ class Wish:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An inverted picture. `content` says which latent cells are no padding (None: all); `clean` is its latent
-    before any noise; `note` says what it took."""
+    """An inverted picture, as `wish` has it. `content` says which latent cells are no padding (None: all); `clean` is
+    its latent before any noise; `note` says what it took."""
 
     chain: Chain
-    passes: dict[str, RecordPass]
+    passes: Mapping[str, RecordPass]
     content: torch.Tensor | None
     clean: torch.Tensor
     text: Text
+    wish: Wish
     note: str
 
 
@@ -63,13 +65,23 @@ class Preparer:
         settings = wish.settings
         fitted = placed(wish.picture, wish.width, wish.height, settings.resize)
         latent = self.clean_latent(model, fitted.picture)
-        shape = wish.width, wish.height, wish.steps, wish.hires_steps
-        with_text = model.text(settings.text_for(wish.prompt), *shape)
-        without_text = model.text("", *shape) if settings.guidance < 1 else with_text
+        with_text = self._text(model, settings.text_for(wish.prompt), wish)
         chain, note = self._chain(model, settings, latent, with_text)
-        passes = image_passes(settings, model.record_pass(with_text), model.record_pass(without_text))
-        note += crop_warning(fitted.lost)
-        return Prepared(chain, dict(passes), fitted.content(), latent, with_text, note)
+        passes = self._passes(model, wish, latent, with_text)
+        return Prepared(chain, passes, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
+
+    @torch.no_grad()
+    def passes_on(self, model: HostModel, prepared: Prepared) -> Mapping[str, RecordPass]:
+        """The record passes of a model that takes over within a pass (a refiner): its own text, the same chain."""
+        text = self._text(model, prepared.wish.settings.text_for(prepared.wish.prompt), prepared.wish)
+        return self._passes(model, prepared.wish, prepared.clean, text)
+
+    def _text(self, model: HostModel, text: str, wish: Wish) -> Text:
+        return model.text(text, wish.width, wish.height, wish.steps, wish.hires_steps)
+
+    def _passes(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text) -> Mapping[str, RecordPass]:
+        without_text = self._text(model, "", wish) if wish.settings.guidance < 1 else text
+        return image_passes(wish.settings, model.record_pass(text, latent), model.record_pass(without_text, latent))
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
         key = fingerprint.of_latent(model, picture)
@@ -88,7 +100,7 @@ class Preparer:
         begun = time.monotonic()
         with inversion_progress() as report, undisturbed(model.unet):
             inverter = Inverter(model.schedule, model.prediction, report, interrupted)
-            chain = prepare_chain(settings, inverter, model.inversion_model(text), latent)
+            chain = prepare_chain(settings, inverter, model.inversion_model(text, latent), latent)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
         return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
 

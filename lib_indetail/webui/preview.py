@@ -54,7 +54,7 @@ def _sampled_back(model: HostModel, wish: Wish, prepared: Prepared) -> torch.Ten
     with inversion_progress() as report, undisturbed(model.unet):
         inverter = Inverter(model.schedule, model.prediction, report, interrupted)
         nodes = ddim_nodes(wish.settings.nodes, len(model.schedule))
-        return inverter.reconstruct(model.inversion_model(prepared.text), prepared.chain, nodes)
+        return inverter.reconstruct(model.inversion_model(prepared.text, prepared.clean), prepared.chain, nodes)
 
 
 @contextmanager

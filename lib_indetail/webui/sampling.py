@@ -18,7 +18,8 @@ from lib_indetail.request import Request
 from lib_indetail.webui import options
 from lib_indetail.webui.attention import WebuiAttention
 from lib_indetail.webui.conflicts import refuse_unsupported
-from lib_indetail.webui.denoiser import DenoiserRows, hooked
+from lib_indetail.webui.controlnet import ControlNet
+from lib_indetail.webui.denoiser import DenoiserRows, Hooked
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer, Wish
 
@@ -72,6 +73,9 @@ class Run:
         self._request, self._preparer, self._rows, self._say = request, preparer, rows, say
 
     def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
+        if not self._in_this_pass(p):
+            self._say(f"left out of the {'second' if p.is_hr_pass else 'first'} pass, as set")
+            return original(p, x, *args, **kwargs)
         try:
             prepared = self._prepare(p, x)
         except Interrupted:
@@ -85,6 +89,11 @@ class Run:
             x = self._tinted(p, x, prepared)
         with self._hooked(p, prepared, from_noise):
             return original(p, x, *args, **kwargs)
+
+    def _in_this_pass(self, p) -> bool:
+        """Of a hires fix's two passes the person may have chosen one."""
+        chosen = self._request.settings.passes
+        return chosen == "both" or not getattr(p, "enable_hr", False) or p.is_hr_pass == (chosen == "second")
 
     def _prepare(self, p, x: torch.Tensor) -> Prepared:
         refuse_unsupported()
@@ -103,13 +112,22 @@ class Run:
 
     @contextlib.contextmanager
     def _hooked(self, p, prepared: Prepared, from_noise: bool) -> Iterator[None]:
-        model, settings = HostModel(shared.sd_model), self._request.settings
+        settings = self._request.settings
         keep = None if prepared.content is None else token_mask(prepared.content)
-        hooks = InDetailHooks(model.unet, prepared.chain.at, prepared.passes, planner(settings, keep),
-                              blocks=settings.blocks, attention=WebuiAttention())
+        unet = HostModel(shared.sd_model).unet
+
+        def hooks_on(model: HostModel) -> InDetailHooks:
+            passes = prepared.passes
+            if model.unet is not unet:
+                refuse_unsupported()
+                passes = self._preparer.passes_on(model, prepared)
+            return InDetailHooks(model.unet, prepared.chain.at, passes, planner(settings, keep),
+                                 blocks=settings.blocks, attention=WebuiAttention())
+
         try:
-            with hooked(p.sampler.model_wrap_cfg, hooks, model.schedule, self._rows, from_noise=from_noise,
-                        go_on=lambda error: self._may_go_on(p, error)):
+            with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
+                        lambda error: self._may_go_on(p, error), from_noise=from_noise,
+                        control_uncond_from=settings.control_uncond_from):
                 yield
         except CannotAct as error:
             raise InDetailError(str(error)) from error

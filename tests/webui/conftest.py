@@ -7,7 +7,19 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from tests.webui.host import HELPER, SEEDING, Host, encoded, find_webui, own_copy
+from tests.webui.checkpoints import build
+from tests.webui.host import (
+    FAMILIES,
+    FITTING,
+    HELPER,
+    SEEDING,
+    Host,
+    encoded,
+    find_controlnet,
+    find_webui,
+    own_copy,
+    python_of,
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -43,9 +55,7 @@ def running(tmp_path_factory):
         host.stop()
 
 
-@pytest.fixture
-def host(running):
-    """The WebUI with the extension and the probe, with options as they were and the probe at rest."""
+def at_rest(running):
     assert running.post("/probe/reset")[0] == 200
     before = running.get("/sdapi/v1/options")[1]
     yield running
@@ -55,8 +65,48 @@ def host(running):
         running.options(**changed)
 
 
+@pytest.fixture
+def host(running):
+    """The WebUI with the extension and the probe, with options as they were and the probe at rest."""
+    yield from at_rest(running)
+
+
 @pytest.fixture(scope="session")
 def picture() -> str:
     """An image prompt: a dotted circle, as base64."""
     scene = random_scene(np.random.default_rng(3), shape="circle", pattern="dotted")
     return encoded(Image.fromarray(draw(scene)))
+
+
+RANDOM = ("sd1", "sd1-other", "sd2-v", "inpainting", "pix2pix", "sdxl", "sdxl-refiner")
+
+
+@pytest.fixture(scope="session")
+def random_checkpoints(tmp_path_factory):
+    """A folder with small random checkpoints of every family."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    build(find_webui(), python_of(find_webui()), folder, RANDOM)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def beside_controlnet(tmp_path_factory, random_checkpoints):
+    """The WebUI with the extension, ControlNet and checkpoints of all families."""
+    if find_controlnet() is None:
+        pytest.skip("NOT RUN: no ControlNet at SD_WEBUI_CONTROLNET or in the WebUI's extensions")
+    host = Host(find_webui(), tmp_path_factory.mktemp("controlnet"), {
+        "sd-webui-indetail": own_copy(tmp_path_factory.mktemp("extension")), "sd-webui-controlnet": find_controlnet(),
+        "test-families": FAMILIES, "test-fitting": FITTING, "test-probe": HELPER, "test-seeding": SEEDING})
+    host.add_checkpoints(random_checkpoints)
+    try:
+        host.start()
+        host.options(show_progress_type="Approx cheap")  # "Approx NN" would download a decoder for SDXL
+        yield host
+    finally:
+        host.stop()
+
+
+@pytest.fixture
+def controlled(beside_controlnet):
+    """The WebUI beside ControlNet, with options and checkpoint as they were and the probe at rest."""
+    yield from at_rest(beside_controlnet)

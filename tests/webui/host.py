@@ -25,6 +25,8 @@ from embedded.export import export
 ROOT = Path(__file__).parents[2]
 HELPER = Path(__file__).parent / "helper"
 SEEDING = Path(__file__).parent / "seeding"
+FAMILIES = Path(__file__).parent / "families"
+FITTING = Path(__file__).parent / "controlnet"
 START_LIMIT_S = 300
 FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--use-cpu", "all", "--no-half", "--api",
          "--no-download-sd-model", "--disable-console-progressbars", "--no-hashing", "--no-gradio-queue")
@@ -34,6 +36,13 @@ def find_webui() -> Path | None:
     """The person's WebUI: SD_WEBUI_DIR, else ~/stable-diffusion-webui."""
     folder = Path(os.environ.get("SD_WEBUI_DIR") or Path.home() / "stable-diffusion-webui")
     return folder if (folder / "launch.py").is_file() else None
+
+
+def find_controlnet() -> Path | None:
+    """The ControlNet extension: SD_WEBUI_CONTROLNET, else the one in the WebUI's own folder."""
+    webui = find_webui()
+    folder = os.environ.get("SD_WEBUI_CONTROLNET") or (webui and webui / "extensions" / "sd-webui-controlnet")
+    return Path(folder) if folder and Path(folder, "scripts", "controlnet.py").is_file() else None
 
 
 def python_of(webui: Path) -> str:
@@ -60,6 +69,10 @@ class Host:
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None
+
+    def add_checkpoints(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            (self.folder / "models" / "Stable-diffusion" / path.name).symlink_to(path)
 
     @property
     def url(self) -> str:

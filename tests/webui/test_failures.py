@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 
@@ -10,10 +9,6 @@ import pytest
 
 from tests.test_request import BAD
 from tests.webui.host import difference
-
-
-def in_json(value) -> bool:
-    return not (isinstance(value, float) and not math.isfinite(value))
 
 
 @pytest.mark.parametrize("name", BAD)

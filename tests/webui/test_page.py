@@ -128,7 +128,7 @@ def test_without_a_picture_the_page_says_what_to_do(person):
                                   ".includes('has no picture')", timeout=20_000)
 
 
-def test_a_task_sets_and_greys_what_it_fixes(person):
+def test_a_task_sets_and_greys_what_it_fixes(person, picture):
     person.enable()
     number = person.own("stratified_until").locator("input[type=number]")
     assert number.is_enabled() and float(number.input_value()) == 0.2
@@ -136,6 +136,9 @@ def test_a_task_sets_and_greys_what_it_fixes(person):
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_stratified_until "
                                   "input[type=number]').disabled", timeout=20_000)
     assert float(number.input_value()) == 0.5
+    person.drop(picture)
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"
+                                  ".includes('CFG scale 5')", timeout=20_000)
     person.shot("task")
     person.own("task").locator("label", has_text="image variation").click()
     person.page.wait_for_function("() => !document.querySelector('#script_txt2img_indetail_stratified_until "

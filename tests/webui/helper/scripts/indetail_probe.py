@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import hashlib
 
 import psutil
 import torch
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from modules import script_callbacks, scripts, sd_unet, shared
 from safetensors.torch import load_file
 
+from lib_indetail import hooks
 from lib_indetail.errors import InDetailError
 from lib_indetail.webui import indetail, preparing
 from lib_indetail.webui import model as indetail_model
@@ -32,6 +34,11 @@ class Probe:
         self.extra = False
         self.extras: list[float] = []
         self.evaluation = None
+        self.texts: list[str] = []  # every prompt that the image was inverted or read with
+        self.layers = 0  # self-attention layers whose keys and values were recorded last
+        self.channels: list = []  # what the UNet was fed beside the noisy latent in each one-row call
+        self.off_clean: list[float] = []  # of these: the mask's largest value, and how far the rest is from the latent
+        self.banks: list[str] = []  # fingerprints of all keys and values of each record pass
         self.notes: list[str] = []
         self.comments: list[str] = []
         self.obstacle = ""
@@ -46,6 +53,8 @@ class Probe:
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]
         self.calls.append(len(x))
+        if len(x) == 1 and x.shape[1] > 4:
+            self.channels.append(x[:, 4:].clone())
         if self.after is not None and len(self.calls) > self.after:
             self.after = None
             if self.what == "raise":
@@ -98,8 +107,8 @@ def spy_on_records():
     if hasattr(record_pass, "spied"):
         return
 
-    def spied_record(self, text):
-        run = record_pass(self, text)
+    def spied_record(self, text, clean):
+        run = record_pass(self, text, clean)
 
         def indetail_probe_record(z, timesteps):
             wanted = probe.chain.at(probe.levels[-1])
@@ -113,9 +122,32 @@ def spy_on_records():
             watch(model.unet)
         prepared = prepare(self, model, wish)
         probe.chain = prepared.chain
+        for channels in probe.channels:
+            mask, latent = (channels[:, :1], channels[:, 1:]) if channels.shape[1] == 5 else (channels, prepared.clean)
+            probe.off_clean += [float(mask.abs().max()), float((latent - prepared.clean).abs().max())]
+        probe.channels = []
         probe.notes.append(prepared.note)
         return prepared
 
+    encode_text = indetail_model.HostModel.text
+
+    def spied_text(self, prompt, *args):
+        probe.texts.append(prompt)
+        return encode_text(self, prompt, *args)
+
+    indetail_model.HostModel.text = spied_text
+    record = hooks.InDetailHooks._record
+
+    def spied_bank(self, bank, x, timesteps):
+        recorded = record(self, bank, x, timesteps)
+        digest = hashlib.sha256()
+        for tensor in (tensor for pair in recorded.values() for tensor in pair):
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        probe.banks.append(digest.hexdigest())
+        probe.layers = len(recorded)
+        return recorded
+
+    hooks.InDetailHooks._record = spied_bank
     spied_record.spied = True
     indetail_model.HostModel.record_pass, preparing.Preparer.prepare = spied_record, spied_prepare
 
@@ -128,6 +160,12 @@ def hooks_left():
         for registry in (module._forward_hooks, module._forward_pre_hooks):
             count += sum("indetail" in hook.__name__ and "probe" not in hook.__name__ for hook in registry.values())
     return count
+
+
+def blocks_changed():
+    """How many modules of the UNet carry a forward of their own, and with what; what leaks is seen here."""
+    unet = shared.sd_model.model.diffusion_model
+    return sum(name in vars(module) for module in unet.modules() for name in ("forward", "_forward"))
 
 
 class MotionWrapper(torch.nn.Module):
@@ -334,8 +372,6 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/plain-attention")
     def plain_attention(body: dict):
         """Our attention put out of action, to see which tests notice."""
-        from lib_indetail import hooks
-
         if body["on"]:
             probe.attention = hooks.evaluate
             hooks.evaluate = lambda plan, call: call.output
@@ -375,7 +411,9 @@ def add_routes(_, app: FastAPI):
     def state():
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
-                "comments": probe.comments, "extras": probe.extras, "hooks": hooks_left(),
+                "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
+                "hooks": hooks_left(), "blocks": blocks_changed(),
+                "texts": probe.texts, "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
                 "callbacks": [each.callback.__qualname__ for each in script_callbacks.callback_map[
                     "callbacks_cfg_denoiser"]],

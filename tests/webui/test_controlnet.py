@@ -1,0 +1,143 @@
+"""Beside the real ControlNet extension: nobody meets what is not his. ControlNet's answers end with its hints."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedded.pictures import draw, edge_map, random_scene
+from tests.webui.host import FITTING, SEEDING, Host, difference, encoded, find_controlnet, find_webui, pixels
+
+STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
+EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
+SOFT = encoded(Image.fromarray(edge_map(STAR)).resize((64, 64)).resize((128, 128)))
+MODES = ["Balanced", "My prompt is more important", "ControlNet is more important"]
+SETTINGS = {"nodes": 20}
+
+
+def units(*each: dict) -> dict:
+    default = {"enabled": True, "module": "none", "model": "control_edge_embedded", "image": EDGES, "weight": 1.0,
+               "resize_mode": "Crop and Resize", "control_mode": "Balanced", "pixel_perfect": False,
+               "guidance_start": 0.0, "guidance_end": 1.0}
+    return {"alwayson_scripts": {"controlnet": {"args": [{**default, **unit} for unit in each]}}}
+
+
+REFERENCES = ["reference_only", "reference_adain", "reference_adain+attn"]
+UNITS = {
+    "edges": units({}), "canny": units({"module": "canny", "image": DRAWN, "threshold_a": 100, "threshold_b": 200}),
+    "soft": units({"image": SOFT, "weight": 0.7, "guidance_end": 0.6}), "two": units({"weight": 0.6}, {"image": SOFT}),
+    **{mode: units({"control_mode": mode}) for mode in MODES},
+    "resized": units({"resize_mode": "Just Resize", "hr_option": "Low res only"}),
+}
+
+
+def reference(name: str) -> dict:
+    return units({"module": name, "model": "None", "image": DRAWN, "threshold_a": 0.5})
+
+
+@pytest.fixture(scope="module")
+def without_us(tmp_path_factory):
+    """Pictures with ControlNet from a WebUI that has never heard of us."""
+    if find_controlnet() is None:
+        pytest.skip("NOT RUN: no ControlNet at SD_WEBUI_CONTROLNET or in the WebUI's extensions")
+    host = Host(find_webui(), tmp_path_factory.mktemp("bare"), {
+        "sd-webui-controlnet": find_controlnet(), "test-fitting": FITTING, "test-seeding": SEEDING})
+    try:
+        host.start()
+        return {name: host.make(**fields) for name, fields in UNITS.items()}
+    finally:
+        host.stop()
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_controlnets_pictures_are_the_same_bytes_without_our_effect(controlled, without_us, name):
+    assert controlled.make(**UNITS[name]) == without_us[name]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_units_and_picture_act_together(controlled, picture, name):
+    plain, *_ = controlled.make(**UNITS[name])
+    alone, *_ = controlled.make(indetail={"image": picture, **SETTINGS})
+    both, *_ = controlled.make(indetail={"image": picture, **SETTINGS}, **UNITS[name])
+    assert np.abs(pixels(plain) - pixels(both)).mean() > 3
+    assert np.abs(pixels(alone) - pixels(both)).mean() > 0.5
+    state = controlled.get("/probe/state")[1]
+    assert max(state["records"]) < 1e-5 and state["hooks"] == 0
+    assert controlled.make(**UNITS[name])[0] == plain
+
+
+@pytest.mark.parametrize("name", ["edges", "canny", "two", MODES[2]])
+def test_the_image_latent_does_not_meet_a_unit(controlled, picture, name):
+    banks = []
+    for fields in ({}, UNITS[name]):
+        controlled.post("/probe/reset")
+        controlled.make(indetail={"image": picture, **SETTINGS}, **fields)
+        banks.append(controlled.get("/probe/state")[1]["banks"])
+    assert len(banks[0]) == 6
+    assert banks[0] == banks[1]
+
+
+def test_keeping_units_from_the_negative_side_is_controlnets_own_switch(controlled, picture):
+    """ControlNet's mode also softens its weights, unless they are given one by one."""
+    full = {"advanced_weighting": [1.0] * 13}
+    made = {(mode, until): controlled.make(indetail={"image": picture, **SETTINGS, "control_uncond_from": until},
+                                           **units({"control_mode": mode, **full}))[0]
+            for mode, until in ((MODES[2], 0.0), (MODES[0], 1.0), (MODES[0], 0.3), (MODES[0], 0.0))}
+    assert difference(made[MODES[2], 0.0], made[MODES[0], 1.0]) == 0
+    assert difference(made[MODES[0], 0.0], made[MODES[0], 0.3]) > 5
+    assert difference(made[MODES[0], 1.0], made[MODES[0], 0.3]) > 5
+
+
+def test_a_unit_that_is_set_so_stays_so(controlled, picture):
+    always, *_ = controlled.make(indetail={"image": picture, **SETTINGS}, **units({"control_mode": MODES[2]}))
+    until, *_ = controlled.make(indetail={"image": picture, **SETTINGS, "control_uncond_from": 0.3},
+                             **units({"control_mode": MODES[2]}))
+    assert difference(always, until) == 0
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_reference_before_together_and_after(controlled, picture, name):
+    controlled.options(sd_model_checkpoint="sd1.safetensors")
+    ours = controlled.make(indetail={"image": picture, **SETTINGS})
+    plain = controlled.make()
+    alone = controlled.make(**reference(name))
+    after = controlled.make(indetail={"image": picture, **SETTINGS})
+    both = controlled.make(indetail={"image": picture, **SETTINGS}, **reference(name))
+    assert difference(alone[0], plain[0]) > 5
+    assert after == ours
+    assert difference(both[0], alone[0]) > 5 and difference(both[0], ours[0]) > 5
+    assert controlled.make(**reference(name)) == alone
+    assert controlled.make() == plain
+    assert controlled.get("/probe/state")[1]["hooks"] == 0
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_image_latent_does_not_meet_a_reference(controlled, picture, name):
+    controlled.options(sd_model_checkpoint="sd1.safetensors")
+    banks = []
+    for fields in (reference(name), {}, reference(name), {}):
+        controlled.post("/probe/forget")
+        controlled.make(indetail={"image": picture, **SETTINGS}, **fields)
+        banks.append(controlled.get("/probe/state")[1]["banks"])
+    assert banks[0] == banks[1] == banks[2] == banks[3]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_style_align_shares_and_reads_the_picture(controlled, picture, batch):
+    controlled.options(sd_model_checkpoint="sd1.safetensors")
+    ours = {"image": picture, **SETTINGS, "adain": 0}
+    plain = controlled.make(batch_size=batch)
+    alone = controlled.make(batch_size=batch, indetail=ours)
+    controlled.post("/probe/style-align", {"on": True})
+    try:
+        aligned = controlled.make(batch_size=batch)
+        both = controlled.make(batch_size=batch, indetail=ours)
+    finally:
+        controlled.post("/probe/style-align", {"on": False})
+    assert difference(both[0], aligned[0]) > 20
+    if batch == 1:
+        assert difference(both[0], alone[0]) <= 2
+    else:
+        assert difference(both[0], alone[0]) > 5
+    assert controlled.make(batch_size=batch) == plain
