@@ -123,6 +123,19 @@ def test_the_image_latent_does_not_meet_a_reference(controlled, picture, name):
     assert banks[0] == banks[1] == banks[2] == banks[3]
 
 
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_does_not_meet_the_picture(controlled, picture, name):
+    """Its passes depend on the picture for reference, the noise level and the prompt alone."""
+    controlled.options(sd_model_checkpoint="sd1.safetensors")
+    passes = []
+    for ours in (None, {"image": picture, **SETTINGS}):
+        controlled.post("/probe/forget")
+        controlled.make(indetail=ours, **reference(name))
+        passes.append(controlled.get("/probe/state")[1]["references"])
+    assert len(passes[0]) == 6
+    assert passes[0] == passes[1]
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_style_align_shares_and_reads_the_picture(controlled, picture, batch):
     controlled.options(sd_model_checkpoint="sd1.safetensors")

@@ -34,6 +34,7 @@ class Probe:
         self.extra = False
         self.extras: list[float] = []
         self.evaluation = None
+        self.references: list[str] = []  # fingerprints of what ControlNet's reference passes came to
         self.texts: list[str] = []  # every prompt that the image was inverted or read with
         self.layers = 0  # self-attention layers whose keys and values were recorded last
         self.channels: list = []  # what the UNet was fed beside the noisy latent in each one-row call
@@ -162,6 +163,16 @@ def hooks_left():
     return count
 
 
+def spied_reference(forward):
+    def reference_pass(*args, **kwargs):
+        output = forward(*args, **kwargs)
+        probe.references.append(hashlib.sha256(output.float().cpu().contiguous().numpy().tobytes()).hexdigest())
+        return output
+
+    reference_pass.spied = True
+    return reference_pass
+
+
 def blocks_changed():
     """How many modules of the UNet carry a forward of their own, and with what; what leaks is seen here."""
     unet = shared.sd_model.model.diffusion_model
@@ -275,6 +286,9 @@ class ProbeScript(scripts.Script):
             p.all_prompts = probe.prompts
 
     def process_before_every_sampling(self, p, *args, noise, c, uc, **kwargs):
+        for network in (getattr(script, "latest_network", None) for script in p.scripts.alwayson_scripts):
+            if getattr(network, "original_forward", None) and not hasattr(network.original_forward, "spied"):
+                network.original_forward = spied_reference(network.original_forward)
         if probe.obstacle in WITHIN:
             WITHIN[probe.obstacle](p)
         if probe.case is not None:
@@ -413,7 +427,8 @@ def add_routes(_, app: FastAPI):
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(), "blocks": blocks_changed(),
-                "texts": probe.texts, "layers": probe.layers, "off_clean": probe.off_clean,
+                "texts": probe.texts, "references": probe.references,
+                "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
                 "callbacks": [each.callback.__qualname__ for each in script_callbacks.callback_map[
                     "callbacks_cfg_denoiser"]],
