@@ -8,12 +8,14 @@ from PIL import Image
 
 from embedded.pictures import draw, edge_map, random_scene
 from tests.webui.host import FITTING, SEEDING, Host, difference, encoded, find_controlnet, find_webui, pixels
+from tests.webui.test_off import KINDS
 
 STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
 EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
 SOFT = encoded(Image.fromarray(edge_map(STAR)).resize((64, 64)).resize((128, 128)))
 MODES = ["Balanced", "My prompt is more important", "ControlNet is more important"]
 SETTINGS = {"nodes": 20}
+HIRES = {**KINDS["hires"], "hr_second_pass_steps": 5}
 
 
 def units(*each: dict) -> dict:
@@ -76,6 +78,21 @@ def test_the_image_latent_does_not_meet_a_unit(controlled, picture, name):
         banks.append(controlled.get("/probe/state")[1]["banks"])
     assert len(banks[0]) == 6
     assert banks[0] == banks[1]
+
+
+@pytest.mark.parametrize("option", ["Both", "Low res only", "High res only"])
+def test_units_and_picture_through_hires_fix(controlled, picture, option):
+    fields = {**HIRES, **units({"hr_option": option})}
+    plain, *_ = controlled.make(**fields)
+    banks = []
+    for each in (HIRES, fields):
+        controlled.post("/probe/reset")
+        both, *_ = controlled.make(indetail={"image": picture, **SETTINGS}, **each)
+        banks.append(controlled.get("/probe/state")[1]["banks"])
+    assert np.abs(pixels(plain) - pixels(both)).mean() > 2
+    assert len(banks[0]) == 11
+    assert banks[0] == banks[1]
+    assert controlled.make(**fields)[0] == plain
 
 
 def test_keeping_units_from_the_negative_side_is_controlnets_own_switch(controlled, picture):
