@@ -44,7 +44,8 @@ class InDetailHooks:
         self._layers = self_attention_layers(unet, blocks)
         self._names = {module: name for name, module in self._layers.items()}
         self._attention = attention or HostAttention()
-        self._norms = {unet.get_submodule(f"{name.rpartition('.')[0]}.norm1"): name for name in self._layers}
+        blocks_of = {name: unet.get_submodule(name.rpartition(".")[0]) for name in self._layers}
+        self._norms = {block.norm1: name for name, block in blocks_of.items() if hasattr(block, "norm1")}
         self._installed: list[tuple[_Registry, torch.utils.hooks.RemovableHandle]] = []
         self._sigma: float | None = None
         self._banks: dict[str, dict[str, KeysValues]] = {}
@@ -131,11 +132,11 @@ class InDetailHooks:
     def _keep(self, module: nn.Module, registry: str, handle: torch.utils.hooks.RemovableHandle) -> None:
         self._installed.append((_Registry(module, registry), handle))
 
-    def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor) -> None:
+    def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None) -> None:
         """Say which rows of this call follow which plan, and record what they will read."""
         if self._recording is not None or self._asleep or self._cursor is None:
             return
-        roles = self._cursor.take(context)
+        roles = self._cursor.take(len(x), context)
         planned = ((rows_with(roles, role), self._planner(self._u, role)) for role in ("cond", "uncond"))
         self._rows = [(rows, plan) for rows, plan in planned if plan is not None and rows != []]
         self._row_count = len(x)
@@ -220,7 +221,7 @@ def _size(latent: torch.Tensor) -> str:
     return f"{latent.shape[-1]}x{latent.shape[-2]}"
 
 
-def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     names = ("x", "timesteps", "context")
     given = {**dict(zip(names, args)), **kwargs}
-    return given["x"], given["timesteps"], given["context"]
+    return given["x"], given["timesteps"], given.get("context")

@@ -12,7 +12,7 @@ Role = Literal["cond", "uncond", "other"]
 
 class RowCursor:
     """One evaluation of the denoiser lists its rows once and sends them through the UNet front to back, in one
-    call or in several of any size. `take(context)` says what the rows of the next call are.
+    call or in several of any size. `take(n)` says what the next n rows are.
 
     A list that is only known once the first call is due may be given as a function. Rows beyond the list belong to
     somebody else's extra pass (perturbed attention and the like): `extra(context)` says what they are, by their
@@ -37,12 +37,12 @@ class RowCursor:
             self._roles = tuple(self._listed())
         return self._roles
 
-    def take(self, context: torch.Tensor) -> tuple[Role, ...]:
-        roles = self.roles[self.consumed:self.consumed + len(context)]
-        self.consumed += len(context)
-        if not roles and self._extra:
+    def take(self, count: int, context: torch.Tensor | None = None) -> tuple[Role, ...]:
+        roles = self.roles[self.consumed:self.consumed + count]
+        self.consumed += count
+        if not roles and self._extra and context is not None:
             return tuple(self._extra(context))
-        return roles + ("other",) * (len(context) - len(roles))
+        return roles + ("other",) * (count - len(roles))
 
 
 def roles_by_text(context: torch.Tensor, cond: torch.Tensor, uncond: torch.Tensor | None) -> tuple[Role, ...]:
