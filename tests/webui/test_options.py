@@ -76,6 +76,19 @@ def test_token_merging_and_hypertile(host, picture, options):
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
+def test_hypertile_does_not_tile_the_image_latent(host, picture):
+    banks = []
+    for enabled in (False, True):
+        host.options(hypertile_enable_unet=enabled)
+        host.post("/probe/forget")
+        host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
+        state = host.get("/probe/state")[1]
+        banks.append(state["banks"])
+    assert "still there" in state["notes"][0]
+    assert len(banks[0]) == 6
+    assert banks[0] == banks[1]
+
+
 def test_options_are_part_of_the_key(host, picture):
     """What changes the UNet, the VAE or the text must not find the old inversion."""
     host.make(indetail={"image": picture, "nodes": 10})
