@@ -63,11 +63,15 @@ def test_a_lora_acts_on_the_image_too_and_the_inversion_is_made_anew(host, pictu
     assert host.make(indetail={"image": picture, "nodes": 20}) == [plain]
 
 
-@pytest.mark.parametrize("options", [dict(token_merging_ratio=0.5), dict(hypertile_enable_unet=True),
-                                     dict(hypertile_enable_unet=True, hypertile_swap_size_unet=4)])
+TILED = dict(hypertile_enable_unet=True, hypertile_max_tile_unet=128)
+
+
+@pytest.mark.parametrize("options", [dict(token_merging_ratio=0.5), TILED, dict(TILED, hypertile_swap_size_unet=4)])
 def test_token_merging_and_hypertile(host, picture, options):
+    without, = host.make(width=256, height=256)
     host.options(**options)
     plain, = host.make(width=256, height=256)
+    assert difference(without, plain) > 2
     ours, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
     again, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
     assert np.abs(pixels(plain) - pixels(ours)).mean() > 2
@@ -78,8 +82,8 @@ def test_token_merging_and_hypertile(host, picture, options):
 
 def test_hypertile_does_not_tile_the_image_latent(host, picture):
     banks = []
-    for enabled in (False, True):
-        host.options(hypertile_enable_unet=enabled)
+    for options in ({}, TILED):
+        host.options(**options)
         host.post("/probe/forget")
         host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
         state = host.get("/probe/state")[1]
