@@ -25,8 +25,6 @@ SGM_UNET = dict(adm_in_channels=WIDTH + 3 * 2 * 16, num_classes="sequential", us
                 spatial_transformer_attn_type="softmax", legacy=False)
 REFINER_UNET = {**SGM_UNET, "adm_in_channels": WIDTH + 2 * 2 * 16 + 16, "channel_mult": [1, 2, 4, 4],
                 "transformer_depth": 4, "context_dim": [WIDTH] * 4}
-FREEU_UNET = {**LDM_UNET, "model_channels": 320, "channel_mult": [1, 2], "num_res_blocks": 1,
-              "attention_resolutions": [2, 1]}
 
 LDM, SGM = "ldm.modules", "sgm.modules"
 SD, EDIT = "ldm.models.diffusion.ddpm.LatentDiffusion", "modules.models.diffusion.ddpm_edit.LatentDiffusion"
@@ -89,7 +87,6 @@ def configs(vae: dict, scale: float, tower: str) -> dict[str, dict]:
                               cond_stage_key="edit", first_stage_key="edited"),
         "sdxl": sgm_config(*common, SGM_UNET, sizes, clip=True),
         "sdxl-refiner": sgm_config(*common, REFINER_UNET, (*sizes[:2], "aesthetic_score"), clip=False),
-        "freeu": ldm_config(*common, FREEU_UNET),
     }
 
 
