@@ -1,4 +1,4 @@
-"""One WebUI with the extension for the whole session, and one without it to compare with."""
+"""One WebUI with the extension for the whole run, and one without it to compare with."""
 
 from __future__ import annotations
 
