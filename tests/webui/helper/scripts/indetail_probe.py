@@ -1,14 +1,14 @@
 """A test-only extension: it watches InDetail inside the host, and makes things go wrong on request."""
 
 import contextlib
-import copy
 import gc
 import hashlib
 
 import psutil
 import torch
 from fastapi import FastAPI
-from modules import script_callbacks, scripts, sd_unet, shared
+from indetail_obstacles import OBSTACLES, WITHIN
+from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
 from lib_indetail import hooks
@@ -173,102 +173,6 @@ def spied_reference(forward):
     return reference_pass
 
 
-def blocks_changed():
-    """How many modules of the UNet carry a forward of their own, and with what; what leaks is seen here."""
-    unet = shared.sd_model.model.diffusion_model
-    return sum(name in vars(module) for module in unet.modules() for name in ("forward", "_forward"))
-
-
-class MotionWrapper(torch.nn.Module):
-    """Named like AnimateDiff's."""
-
-
-class OtherUnet:
-    """What a compiled UNet of the host's setting looks like from outside."""
-
-    def forward(self, x, timesteps, context, *args, **kwargs):
-        chosen, sd_unet.current_unet = sd_unet.current_unet, None
-        try:
-            return shared.sd_model.model.diffusion_model(x, timesteps, context, *args, **kwargs)
-        finally:
-            sd_unet.current_unet = chosen
-
-
-@contextlib.contextmanager
-def depth_model(model):
-    model.depth_model = OtherUnet()
-    yield
-    del model.depth_model
-
-
-@contextlib.contextmanager
-def chosen_unet(model):
-    sd_unet.current_unet = OtherUnet()
-    yield
-    sd_unet.current_unet = None
-
-
-@contextlib.contextmanager
-def video_module(model):
-    model.model.diffusion_model.probe_motion = MotionWrapper()
-    yield
-    del model.model.diffusion_model.probe_motion
-
-
-@contextlib.contextmanager
-def no_decoder(model):
-    blocks = model.model.diffusion_model._modules.pop("output_blocks")
-    yield
-    model.model.diffusion_model._modules["output_blocks"] = blocks
-
-
-@contextlib.contextmanager
-def put_back_unet(model):
-    unet = model.model.diffusion_model
-    yield
-    model.model.diffusion_model = unet
-
-
-@contextlib.contextmanager
-def nothing(model):
-    yield
-
-
-def tile(p):
-    """Each half of the picture goes through the UNet alone, as Tiled Diffusion does it."""
-    inner = p.sampler.model_wrap_cfg.inner_model
-    original = inner.forward
-
-    def forward(x, sigma, **kwargs):
-        return torch.cat([original(half, sigma, **kwargs) for half in x.chunk(2, dim=-1)], dim=-1)
-
-    inner.forward = forward
-
-
-def replace_unet_later(p):
-    """After the hooks are in place, a copy of the UNet takes over."""
-    cfg, replaced = p.sampler.model_wrap_cfg, []
-    cfg_forward = cfg.forward
-
-    def forward(*args, **kwargs):
-        if not replaced:
-            model = shared.sd_model.model
-            unet = copy.deepcopy(model.diffusion_model)
-            for module in unet.modules():
-                module._forward_hooks.clear()
-                module._forward_pre_hooks.clear()
-            model.diffusion_model = unet
-            replaced.append(unet)
-        return cfg_forward(*args, **kwargs)
-
-    cfg.forward = forward
-
-
-WITHIN = {"tiles": tile, "other UNet": replace_unet_later}
-OBSTACLES = {"depth model": depth_model, "SD Unet": chosen_unet, "video": video_module, "no decoder": no_decoder,
-             "tiles": nothing, "other UNet": put_back_unet}
-
-
 class ProbeScript(scripts.Script):
     """Stands in for other scripts: a golden case's inputs, a nested generation, changes to InDetail's settings."""
 
@@ -426,7 +330,7 @@ def add_routes(_, app: FastAPI):
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
-                "hooks": hooks_left(), "blocks": blocks_changed(),
+                "hooks": hooks_left(),
                 "texts": probe.texts, "references": probe.references,
                 "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,

@@ -1,0 +1,97 @@
+"""What can stand in InDetail's way, put there on request: models and extensions beside which it cannot act."""
+
+import contextlib
+import copy
+
+import torch
+from modules import sd_unet, shared
+
+
+class MotionWrapper(torch.nn.Module):
+    """Named like AnimateDiff's."""
+
+
+class OtherUnet:
+    """What a compiled UNet of the host's setting looks like from outside."""
+
+    def forward(self, x, timesteps, context, *args, **kwargs):
+        chosen, sd_unet.current_unet = sd_unet.current_unet, None
+        try:
+            return shared.sd_model.model.diffusion_model(x, timesteps, context, *args, **kwargs)
+        finally:
+            sd_unet.current_unet = chosen
+
+
+@contextlib.contextmanager
+def depth_model(model):
+    model.depth_model = OtherUnet()
+    yield
+    del model.depth_model
+
+
+@contextlib.contextmanager
+def chosen_unet(model):
+    sd_unet.current_unet = OtherUnet()
+    yield
+    sd_unet.current_unet = None
+
+
+@contextlib.contextmanager
+def video_module(model):
+    model.model.diffusion_model.probe_motion = MotionWrapper()
+    yield
+    del model.model.diffusion_model.probe_motion
+
+
+@contextlib.contextmanager
+def no_decoder(model):
+    blocks = model.model.diffusion_model._modules.pop("output_blocks")
+    yield
+    model.model.diffusion_model._modules["output_blocks"] = blocks
+
+
+@contextlib.contextmanager
+def put_back_unet(model):
+    unet = model.model.diffusion_model
+    yield
+    model.model.diffusion_model = unet
+
+
+@contextlib.contextmanager
+def nothing(model):
+    yield
+
+
+def tile(p):
+    """Each half of the picture goes through the UNet alone, as Tiled Diffusion does it."""
+    inner = p.sampler.model_wrap_cfg.inner_model
+    original = inner.forward
+
+    def forward(x, sigma, **kwargs):
+        return torch.cat([original(half, sigma, **kwargs) for half in x.chunk(2, dim=-1)], dim=-1)
+
+    inner.forward = forward
+
+
+def replace_unet_later(p):
+    """After the hooks are in place, a copy of the UNet takes over."""
+    cfg, replaced = p.sampler.model_wrap_cfg, []
+    cfg_forward = cfg.forward
+
+    def forward(*args, **kwargs):
+        if not replaced:
+            model = shared.sd_model.model
+            unet = copy.deepcopy(model.diffusion_model)
+            for module in unet.modules():
+                module._forward_hooks.clear()
+                module._forward_pre_hooks.clear()
+            model.diffusion_model = unet
+            replaced.append(unet)
+        return cfg_forward(*args, **kwargs)
+
+    cfg.forward = forward
+
+
+WITHIN = {"tiles": tile, "other UNet": replace_unet_later}
+OBSTACLES = {"depth model": depth_model, "SD Unet": chosen_unet, "video": video_module, "no decoder": no_decoder,
+             "tiles": nothing, "other UNet": put_back_unet}
