@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import io
 import re
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     values = np.asarray(picture).astype(np.float64)
     top = 65535.0 if values.max(initial=0) > 255 else 255.0
     return Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8))
+
+
+def picture_hash(picture: Image.Image) -> str:
+    """Twelve hex digits that name an RGB picture by its pixels, whatever file they came from."""
+    return hashlib.sha256(f"{picture.size} ".encode() + picture.tobytes()).hexdigest()[:12]
 
 
 def flattened(picture: Image.Image, background: str = "white") -> Image.Image:

@@ -22,7 +22,7 @@ POSITIONS = ("enabled", "image", "task", *SETTINGS)
 
 @dataclass(frozen=True)
 class Request:
-    """A checked wish. `picture` is RGB, or None where nothing is to be done."""
+    """A checked wish. `picture` is RGB; it may be None where nothing is to be done."""
 
     enabled: bool = False
     picture: Image.Image | None = None
@@ -39,7 +39,7 @@ class Request:
 
         Raises BadSetting or BadPicture, but not for a request that is switched off.
         """
-        fields = {**_named(args), **(changes or {})}
+        fields = _named(args, changes or {})
         enabled = fields.pop("enabled")
         if not isinstance(enabled, bool):
             raise BadSetting(f"Enabled must be true or false, not {reprlib.repr(enabled)}.")
@@ -49,20 +49,21 @@ class Request:
         if not isinstance(task, str) or task not in TASKS:
             raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.")
         settings = Settings.of(fields, task)
-        return cls(True, _picture(image) if settings.acts else None, task, settings)
+        return cls(True, _picture(image) if settings.acts else _picture_if_any(image), task, settings)
 
 
-def _named(args: Sequence[Any]) -> dict[str, Any]:
-    """The request's fields by name; a preset's values stand above the page's own."""
+def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's fields by name. A preset's values stand above the page's own, whether the page chose the task or
+    a change puts another in its place; a change to a value itself stands above all."""
     objects = [value for value in args if isinstance(value, Mapping)]
     if objects:
         if not isinstance(args[0], Mapping) or len(objects) > 1:
             raise BadSetting("InDetail takes one object with named fields as its first argument.")
-        return _from_object(objects[0])
-    fields = dict(zip(POSITIONS, args))
-    fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **fields}
-    fixed = TASKS.get(fields["task"], {}) if isinstance(fields["task"], str) else {}
-    return {name: value for name, value in fields.items() if name not in fixed}
+        return {**_from_object(objects[0]), **changes}
+    fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args))}
+    fixed = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
+             for name in TASKS.get(task, {})}
+    return {**{name: value for name, value in fields.items() if name not in fixed}, **changes}
 
 
 def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,3 +81,10 @@ def _picture(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         return upright_rgb(image)
     raise BadPicture(f"The image must be a picture as base64 or as a data URI, not {type(image).__name__}.")
+
+
+def _picture_if_any(image: Any) -> Image.Image | None:
+    try:
+        return _picture(image)
+    except BadPicture:
+        return None

@@ -106,7 +106,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
-            value = _checked(setting, getattr(self, setting.name))
+            value = checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)
         if self.start >= self.end and self.strength > 0:
             raise BadSetting(f"Start must be less than End, but they are {self.start} and {self.end}.")
@@ -146,7 +146,8 @@ def preset(task: str | None) -> dict[str, Any]:
     return TASKS[task]
 
 
-def _checked(setting: dataclasses.Field, value: Any) -> Any:
+def checked(setting: dataclasses.Field, value: Any) -> Any:
+    """The value as the setting keeps it. Raises BadSetting."""
     meta = setting.metadata
     if "choices" in meta:
         if value not in meta["choices"]:

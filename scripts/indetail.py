@@ -15,12 +15,16 @@ WHY_NOT = next((sentence for sentence, holds in EXPLANATIONS.items() if holds), 
 if not WHY_NOT:
     from lib_indetail.webui.options import add_options
     from lib_indetail.webui.page import Pages
+    from lib_indetail.webui.routes import add_routes
     from lib_indetail.webui.runtime import runtime
+    from lib_indetail.webui.xyz import add_axes
 
-    pages = Pages()
+    pages = Pages(runtime.folder)
     script_callbacks.on_after_component(pages.host_component)
     script_callbacks.on_cfg_denoiser(runtime.rows.listen)
     script_callbacks.on_ui_settings(add_options)
+    script_callbacks.on_before_ui(lambda: add_axes(runtime.folder))
+    script_callbacks.on_app_started(add_routes)
     script_callbacks.on_script_unloaded(runtime.clear)
 
 
@@ -38,7 +42,13 @@ class InDetailScript(scripts.Script):
             with gr.Accordion(TITLE, open=False):
                 gr.HTML(WHY_NOT)
             return []
-        return pages.build("img2img" if is_img2img else "txt2img", self.elem_id)
+        page = pages.build("img2img" if is_img2img else "txt2img", self.elem_id)
+        self.infotext_fields, self.paste_field_names = page.paste_fields()
+        return page.inputs
+
+    def process(self, p, *args):
+        if not WHY_NOT:
+            runtime.begin(p, args)
 
     def process_before_every_sampling(self, p, *args, **kwargs):
         if not WHY_NOT:

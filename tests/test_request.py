@@ -60,6 +60,17 @@ def test_changes_stand_above_everything():
     assert not Request.of([{"image": PICTURE}], {"enabled": False}).acts
 
 
+@pytest.mark.parametrize(("page", "change", "stratified"), [
+    ("image variation", "structure-guided", 0.5), ("structure-guided", "image variation", 0.2),
+    ("cross-prompt", "structure-guided", 0.5), ("cross-prompt", "image variation", 0.35)])
+def test_a_changed_task_brings_its_own_values_and_takes_the_others_away(page, change, stratified):
+    shown = {"image variation": 0.35, "structure-guided": 0.5, "cross-prompt": 0.35}[page]
+    request = Request.of([True, PICTURE, page, 1.0, 0.5, shown], {"task": change})
+    assert (request.task, request.settings.stratified_until) == (change, stratified)
+    changes = {"task": change, "stratified_until": 0.8}
+    assert Request.of([True, PICTURE, page, 1.0, 0.5, shown], changes).settings.stratified_until == 0.8
+
+
 def test_off_asks_for_nothing():
     assert Request.of([False, "not a picture", "no task", math.nan]) == Request()
     assert Request.of([]) == Request()

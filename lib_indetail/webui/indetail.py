@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib_indetail.errors import InDetailError
@@ -21,12 +21,24 @@ def settings(p, **changes: Any) -> Settings | None:
     on. Raises InDetailError, with one sentence, for values that cannot be used.
     """
     if changes:
-        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), **changes})
+        change(p, **changes)
     try:
         request = Request.of(_arguments(p), getattr(p, OVERRIDES, None))
     except ValueError as error:
         raise InDetailError(str(error)) from error
     return request.settings if request.acts else None
+
+
+def change(p, **changes: Any) -> None:
+    """Named fields that stand above the arguments of `p` from now on; copies made of `p` before know nothing of it."""
+    setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), **changes})
+
+
+def switched_on(p) -> bool:
+    """Whether InDetail is on for `p`, whatever its values are."""
+    first = next(iter(_arguments(p)), False)
+    on = first.get("enabled", True) if isinstance(first, Mapping) else first
+    return getattr(p, OVERRIDES, {}).get("enabled", on) is True
 
 
 @contextlib.contextmanager

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import gradio as gr
-from modules import shared
+from modules import paths_internal, shared
+
+from lib_indetail.settings import TASKS
 
 SECTION = ("indetail", "InDetail")
-DEFAULTS = {"indetail_cache_mb": 256, "indetail_go_on": False, "indetail_inner": False}
+DEFAULTS = {"indetail_cache_mb": 256, "indetail_task": next(iter(TASKS)), "indetail_go_on": False,
+            "indetail_inner": False, "indetail_folder": "indetail_pictures", "indetail_keep": False,
+            "indetail_log": "WARNING"}
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def value(name: str):
@@ -14,14 +22,41 @@ def value(name: str):
     return getattr(shared.opts, name, DEFAULTS[name])
 
 
+def picture_folder() -> Path:
+    """Where pictures are taken from by name; a relative one lies in the host's data folder."""
+    return Path(paths_internal.data_path, value("indetail_folder") or DEFAULTS["indetail_folder"])
+
+
+def set_log_level() -> None:
+    """As chosen; on a host that was started without a log of its own, to the console."""
+    logger, level = logging.getLogger("lib_indetail"), value("indetail_log")
+    logger.setLevel(level if level in LOG_LEVELS else DEFAULTS["indetail_log"])
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("InDetail %(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+
+
 def add_options() -> None:
-    def add(name: str, label: str, help: str, *args) -> None:
-        shared.opts.add_option(name, shared.OptionInfo(DEFAULTS[name], label, *args, section=SECTION).info(help))
+    def add(name: str, label: str, help: str, *args, **kwargs) -> shared.OptionInfo:
+        info = shared.OptionInfo(DEFAULTS[name], label, *args, section=SECTION, **kwargs).info(help)
+        shared.opts.add_option(name, info)
+        return info
 
     add("indetail_cache_mb", "Memory for inverted pictures, in MB",
         "an inverted picture of 512x512 takes 3; 0 inverts anew every time",
         gr.Slider, {"minimum": 0, "maximum": 4096, "step": 16})
+    add("indetail_task", "Task that the page starts with", "the API starts with the first one",
+        gr.Radio, {"choices": list(TASKS)}).needs_reload_ui()
     add("indetail_go_on", "Go on without InDetail where it cannot act",
         "where the model or another extension leaves no way: otherwise such a generation is refused with a reason")
     add("indetail_inner", "Act in inner passes too",
         "generations that another extension starts inside one, such as ADetailer's")
+    add("indetail_folder", "Picture folder",
+        "the XYZ plot takes pictures from it by name, and pasted infotext finds its picture there; a relative folder "
+        "lies in the WebUI's data folder", restrict_api=True)
+    add("indetail_keep", "Keep a copy of every image prompt in the picture folder",
+        "so that the picture comes back too when infotext is pasted")
+    add("indetail_log", "Log level", "what InDetail writes to the console; DEBUG says most",
+        gr.Radio, {"choices": list(LOG_LEVELS)}, onchange=set_log_level)
+    set_log_level()

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import gradio as gr
 import torch
 from modules import call_queue, devices, sd_models, shared
+from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.inversion import Inverter, ReconstructionError, ddim_nodes, reconstruction_error
 from lib_indetail.picture import tensor_picture
-from lib_indetail.request import POSITIONS, SETTINGS, Request
+from lib_indetail.request import Request
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.guards import undisturbed
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Wish
 from lib_indetail.webui.progress import interrupted, inversion_progress
 from lib_indetail.webui.runtime import runtime
+from lib_indetail.webui.status import line
 
 STEPS = 20  # only prompt editing counts in them, and only its first step is taken
 
 
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The reconstruction of `picture`, how far it is off, and what it took."""
+
+    picture: Image.Image
+    image: Image.Image
+    error: ReconstructionError
+    note: str
+
+
 def preview(picture, task: str, width: float, height: float, prompt: str, *settings):
     """The page's button: the reconstruction, and a sentence with its error or with the reason why there is none."""
-    values = dict(zip(SETTINGS, settings))
     try:
-        request = Request.of([True, picture, task, *(values[name] for name in POSITIONS[3:])])
-        if request.picture is None:
-            raise BadSetting("Strength is 0, so nothing is inverted")
-        with _own_job():
-            refuse_unsupported()
-            wish = Wish(request.picture, request.settings, prompt, int(width), int(height), STEPS)
-            image, error = reconstruct(wish)
+        request = Request.of([True, picture, task, *settings])
+        seen = previewed(request, prompt, int(width), int(height))
     except (BadSetting, BadPicture, CannotAct, Interrupted) as error:
-        return gr.update(visible=False), f"<p class='indetail-error'>{html.escape(str(error))}</p>"
-    sentence = f"Reconstruction: {error.latent:.1%} off in the latent, {error.psnr:.1f} dB."
-    return gr.update(value=image, visible=True), f"<p class='indetail-done'>{sentence}</p>"
+        return gr.update(visible=False), line(str(error), "error")
+    sentence = f"Reconstruction: {seen.error.latent:.1%} off in the latent, {seen.error.psnr:.1f} dB."
+    return gr.update(value=seen.image, visible=True), line(sentence, "done")
 
 
-def reconstruct(wish: Wish):
-    """The picture of a wish, inverted and sampled back over the same nodes, and how far it is off."""
-    model = HostModel(shared.sd_model)
-    prepared = runtime.preparer.prepare(model, wish)
-    latent = _sampled_back(model, wish, prepared)
-    error: ReconstructionError = reconstruction_error(prepared.clean, latent, model.decode)
-    return tensor_picture(model.decode(latent)[0]), error
+def previewed(request: Request, prompt: str, width: int, height: int) -> Preview:
+    """The request's picture inverted at that size and sampled back over the same nodes, in the host's queue.
+
+    Raises BadSetting, BadPicture, CannotAct or Interrupted.
+    """
+    if not request.acts:
+        raise BadSetting("Nothing is inverted: InDetail is off, or its strength is 0.")
+    wish = Wish(request.picture, request.settings, prompt, width, height, STEPS)
+    with _own_job():
+        refuse_unsupported()
+        model = HostModel(shared.sd_model)
+        prepared = runtime.preparer.prepare(model, wish)
+        latent = _sampled_back(model, wish, prepared)
+        error = reconstruction_error(prepared.clean, latent, model.decode)
+        return Preview(request.picture, tensor_picture(model.decode(latent)[0]), error, prepared.note)
 
 
 @torch.no_grad()
@@ -58,7 +73,7 @@ def _sampled_back(model: HostModel, wish: Wish, prepared: Prepared) -> torch.Ten
 
 
 @contextmanager
-def _own_job():
+def _own_job() -> Iterator[None]:
     """The host's queue, its job state and its precision, as a generation would have them."""
     with call_queue.queue_lock:
         shared.state.begin(job="InDetail preview")

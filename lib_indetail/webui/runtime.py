@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+
+from PIL import Image
 
 from lib_indetail.cache import Cache
 from lib_indetail.errors import BadPicture, BadSetting
+from lib_indetail.folder import PictureFolder
 from lib_indetail.request import Request
-from lib_indetail.webui import options, sampling
+from lib_indetail.webui import options, pasting, sampling
 from lib_indetail.webui.denoiser import DenoiserRows
 from lib_indetail.webui.preparing import Preparer
 
+logger = logging.getLogger(__name__)
 OVERRIDES = "indetail_overrides"
 """Attribute of a `p`: named fields that stand above its arguments. {"enabled": False} switches InDetail off."""
 
@@ -21,12 +26,22 @@ class Runtime:
         self.chains = Cache(_budget)
         self.preparer = Preparer(self.latents, self.chains)
         self.rows = DenoiserRows()
+        self.folder = PictureFolder(options.picture_folder)
+
+    def begin(self, p, args: tuple) -> None:
+        """When a generation begins: its infotext says what was asked for, unless it is an inner pass left as it is."""
+        if is_inner() and not options.value("indetail_inner"):
+            return
+        try:
+            pasting.write(p, self._request(p, args))
+        except (BadSetting, BadPicture):
+            pasting.write(p, None)
 
     def arm(self, p, args: tuple) -> None:
         """Before every sampling call: let InDetail act in it, or refuse it with a reason."""
         sampling.disarm(p.sampler)
         try:
-            request = Request.of(args, getattr(p, OVERRIDES, None))
+            request = self._request(p, args)
         except (BadSetting, BadPicture) as error:
             sampling.arm(p.sampler, sampling.refusing(error))
             return
@@ -35,7 +50,20 @@ class Runtime:
         if is_inner() and not options.value("indetail_inner"):
             say(p, "left out of an inner pass")
             return
+        logger.debug("%s, %s", request.task, request.settings)
+        if options.value("indetail_keep"):
+            self._keep(p, request.picture)
         sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
+
+    @staticmethod
+    def _request(p, args: tuple) -> Request:
+        return Request.of(args, getattr(p, OVERRIDES, None))
+
+    def _keep(self, p, picture: Image.Image) -> None:
+        try:
+            self.folder.keep(picture)
+        except OSError as error:
+            say(p, f"the picture could not be kept in the picture folder: {error.strerror}")
 
     def clear(self) -> None:
         """Forget everything prepared."""
@@ -57,6 +85,7 @@ def is_inner() -> bool:
 
 def say(p, text: str) -> None:
     """Tell the person, under the result and in the accordion's status line; never in the picture's infotext."""
+    logger.info(text)
     p.comment(f"InDetail: {text.rstrip('.')}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 import torch
@@ -11,6 +12,7 @@ from modules import processing, shared
 from lib_indetail.adain import blended_adain
 from lib_indetail.errors import CannotAct, InDetailError, Interrupted
 from lib_indetail.hooks import InDetailHooks
+from lib_indetail.infotext import NOT_ACTING
 from lib_indetail.masks import token_mask
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.plans import planner
@@ -25,7 +27,7 @@ from lib_indetail.webui.preparing import Prepared, Preparer, Wish
 
 _METHODS = ("sample", "sample_img2img")
 _ARMED = "_indetail_armed"
-NOT_ACTING = "InDetail skipped"
+logger = logging.getLogger(__name__)
 
 
 def arm(sampler, run: Callable) -> None:
@@ -41,12 +43,22 @@ def arm(sampler, run: Callable) -> None:
     def around(name: str) -> Callable:
         def indetail_sample(p, x, *args, **kwargs):
             disarm(sampler)
-            return run(originals[name], name == "sample", p, x, *args, **kwargs)
+            try:
+                return run(originals[name], name == "sample", p, x, *args, **kwargs)
+            except InDetailError as error:
+                _note_refusal(p, error)
+                raise
 
         return indetail_sample
 
     for name in _METHODS:
         setattr(sampler, name, around(name))
+
+
+def _note_refusal(p, error: InDetailError) -> None:
+    """The X/Y/Z plot swallows what a cell raises, and shows the comments that its cells share."""
+    logger.error("%s", error)
+    p.comment(f"InDetail: {error}")
 
 
 def disarm(sampler) -> None:
@@ -136,6 +148,7 @@ class Run:
         """Whether the person wants the picture without InDetail rather than none; then it is said in three places."""
         if not options.value("indetail_go_on"):
             return False
+        logger.warning("skipped: %s", error)
         p.extra_generation_params[NOT_ACTING] = str(error)
         self._say(f"skipped: {error}")
         return True

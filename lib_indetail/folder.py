@@ -1,0 +1,82 @@
+"""One folder of pictures, from which they are taken by name or by hash."""
+
+from __future__ import annotations
+
+import os
+import re
+import reprlib
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from lib_indetail.errors import BadPicture
+from lib_indetail.picture import open_picture, picture_hash
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+_ELSEWHERE = re.compile(r"^[A-Za-z]:|^[/\\~]|(^|[/\\])\.\.([/\\]|$)")
+_HASH = re.compile(r"[0-9a-f]{12}")
+
+
+class PictureFolder:
+    """`where()` gives the folder. Nothing outside it is ever read, whoever asks."""
+
+    def __init__(self, where: Callable[[], Path]):
+        self._where = where
+        self._hashes: dict[Path, tuple[tuple[float, int], str]] = {}
+
+    def names(self) -> list[str]:
+        """The pictures in it and in its subfolders, as `get` takes them."""
+        folder = self._where()
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                      if path.suffix.lower() in SUFFIXES and path.is_file() and self._inside(path))
+
+    def get(self, name: str) -> Image.Image:
+        """The RGB picture of that name or hash. Raises BadPicture."""
+        name = name.strip()
+        if Path(name).is_absolute() or _ELSEWHERE.search(name):
+            raise BadPicture(f"{reprlib.repr(name)} is no name in the picture folder; other places are not read.")
+        if name in self.names():
+            return self._open(self._where() / name, name)
+        picture = self.by_hash(name)
+        if picture is None:
+            raise BadPicture(f"The picture folder has no picture {reprlib.repr(name)}, neither by name nor by hash.")
+        return picture
+
+    def by_hash(self, wanted: str) -> Image.Image | None:
+        """The picture with that hash, or None."""
+        if not _HASH.fullmatch(wanted):
+            return None
+        names = sorted(self.names(), key=lambda name: wanted not in name)
+        return next((self._open(self._where() / name, name) for name in names if self._hash(name) == wanted), None)
+
+    def keep(self, picture: Image.Image) -> None:
+        """Put an RGB picture there under its hash, unless it is there. A reader never meets half a file."""
+        path = self._where() / f"{picture_hash(picture)}.png"
+        if path.is_file():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        picture.save(unfinished, "PNG")
+        unfinished.replace(path)
+
+    def _inside(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self._where().resolve())
+
+    def _open(self, path: Path, name: str) -> Image.Image:
+        try:
+            return open_picture(path)
+        except BadPicture as error:
+            raise BadPicture(str(error).replace(str(path), name)) from None
+
+    def _hash(self, name: str) -> str | None:
+        """Remembered as long as the file's time and size are the same; None for what is no picture."""
+        path = self._where() / name
+        state = path.stat()
+        seen = (state.st_mtime, state.st_size)
+        if self._hashes.get(path, (None, ""))[0] != seen:
+            try:
+                self._hashes[path] = seen, picture_hash(open_picture(path))
+            except BadPicture:
+                self._hashes[path] = seen, ""
+        return self._hashes[path][1]

@@ -1,0 +1,61 @@
+"""The page's controls, made from the table of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import itertools
+import json
+from collections.abc import Callable, Collection
+
+import gradio as gr
+from modules.ui_components import FormRow
+
+from lib_indetail.request import SETTINGS
+from lib_indetail.settings import TASKS, Settings
+
+TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
+TASK_HELP = "A task sets some values for you; they are grey while it is chosen."
+ADVANCED = [name for name in SETTINGS if TABLE[name].metadata["advanced"]]
+BASIC = [name for name in SETTINGS if name not in ADVANCED]
+
+
+def controls(names: Collection[str], elem_id: Callable[[str], str], task: str) -> dict[str, gr.components.Component]:
+    """Controls in the table's order, as the page starts with `task`; sliders that follow each other share a row, two
+    by two."""
+    made: dict[str, gr.components.Component] = {}
+    for sliders, group in itertools.groupby(names, key=lambda name: "low" in TABLE[name].metadata):
+        group = list(group)
+        for row in (group[i:i + 2] for i in range(0, len(group), 2)) if sliders else ([name] for name in group):
+            with FormRow():
+                made |= {name: _control(name, elem_id, task) for name in row}
+    return made
+
+
+def _control(name: str, elem_id: Callable[[str], str], task: str) -> gr.components.Component:
+    setting, fixed = TABLE[name], TASKS[task]
+    meta = setting.metadata
+    common = dict(label=meta["label"], value=fixed.get(name, setting.default), elem_id=elem_id(name))
+    if "choices" in meta:
+        control = gr.Radio(list(meta["choices"]), **common)
+    elif "low" in meta:
+        control = gr.Slider(meta["low"], meta["high"], step=meta["step"], **common)
+    else:
+        control = gr.Textbox(visible=name != "own_text", max_lines=2, **common)
+    if name in fixed:
+        control.do_not_save_to_config = True
+    return control
+
+
+def task_values(task: str) -> list[dict]:
+    """The values a task sets; what only other tasks set goes back to its default, all else stays."""
+    fixed = TASKS[task]
+    sometimes = {name: TABLE[name].default for values in TASKS.values() for name in values}
+    return [gr.update(value=(sometimes | fixed)[name]) if name in sometimes else gr.update() for name in SETTINGS]
+
+
+def hints(elem_id: Callable[[str], str]) -> str:
+    """For the page's script: help by element, and what each task fixes."""
+    data = {"help": {elem_id(name): TABLE[name].metadata["help"] for name in SETTINGS} | {elem_id("task"): TASK_HELP},
+            "fixed": {task: [elem_id(name) for name in values] for task, values in TASKS.items()}}
+    return f"<span hidden data-indetail='{html.escape(json.dumps(data), quote=True)}'></span>"

@@ -1,0 +1,145 @@
+"""HTTP routes under /indetail: version, settings, inversion, cache. They ask for the host's own credentials."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+from collections.abc import Callable
+from secrets import compare_digest
+from typing import Any
+
+import fastapi
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from modules import shared
+from PIL import Image
+
+from lib_indetail import __version__
+from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
+from lib_indetail.picture import picture_hash
+from lib_indetail.request import DEFAULT_TASK, POSITIONS, Request
+from lib_indetail.settings import TASKS, Settings
+from lib_indetail.webui.preview import previewed
+from lib_indetail.webui.runtime import runtime
+
+SIZE = dict(low=64, high=4096, multiple=8)
+_BASIC = fastapi.Depends(HTTPBasic(auto_error=False))
+_BODY = fastapi.Body(...)
+
+
+def add_routes(demo, app: fastapi.FastAPI) -> None:
+    """Where the host offers its API; without --api it has no routes of its own either."""
+    if demo is not None and not shared.cmd_opts.api:
+        return
+    router = fastapi.APIRouter(prefix="/indetail", tags=["InDetail"], dependencies=[fastapi.Depends(_admission(app))])
+    router.add_api_route("/version", version, summary="InDetail's version")
+    router.add_api_route("/settings", settings, summary="Every field that a request may have")
+    router.add_api_route("/invert", invert, methods=["POST"], openapi_extra=_invert_body(),
+                         summary="What the model makes of a picture: inverted and sampled back without guidance")
+    router.add_api_route("/cache", cache, summary="What is kept of inverted pictures")
+    router.add_api_route("/cache", clear_cache, methods=["DELETE"], summary="Forget all inverted pictures")
+    app.include_router(router)
+
+
+def version() -> dict[str, str]:
+    return {"version": __version__}
+
+
+def settings() -> dict[str, Any]:
+    """The table of settings, the tasks with what they set, and the order of positional arguments."""
+    table = [{"name": setting.name, "default": setting.default, **setting.metadata}
+             for setting in dataclasses.fields(Settings)]
+    return {"settings": table, "tasks": TASKS, "order": POSITIONS}
+
+
+def invert(body: dict = _BODY) -> dict[str, Any]:
+    """The reconstruction as base64 PNG, its relative error in the latent and its PSNR in dB, and what it took."""
+    fields = dict(body)
+    try:
+        prompt = fields.pop("prompt", "")
+        if not isinstance(prompt, str):
+            raise BadSetting("Prompt must be a text.")
+        width, height = (_side(name, fields.pop(name, 512)) for name in ("width", "height"))
+        seen = previewed(Request.of([fields]), prompt, width, height)
+    except (BadSetting, BadPicture, CannotAct) as error:
+        raise fastapi.HTTPException(422, str(error)) from error
+    except Interrupted as error:
+        raise fastapi.HTTPException(409, "The inversion was interrupted.") from error
+    return {"image": _png(seen.image), "latent_error": seen.error.latent, "psnr": seen.error.psnr,
+            "note": seen.note, "picture": picture_hash(seen.picture)}
+
+
+def cache() -> dict[str, int]:
+    return {"pictures": len(runtime.latents), "inversions": len(runtime.chains),
+            "bytes": runtime.latents.bytes + runtime.chains.bytes}
+
+
+def clear_cache() -> dict[str, int]:
+    """What was forgotten."""
+    forgotten = cache()
+    runtime.clear()
+    return forgotten
+
+
+def _admission(app: fastapi.FastAPI) -> Callable:
+    """The host's own doors: --api-auth's names and passwords, and being logged in to the page where it asks for it."""
+    pairs = (shared.cmd_opts.api_auth or "").split(",")
+    users = dict(pair.split(":", 1) for pair in pairs if pair)
+
+    def admitted(request: fastapi.Request, basic: HTTPBasicCredentials | None = _BASIC) -> None:
+        page_asks = getattr(app, "auth", None) is not None
+        if not users and not page_asks:
+            return
+        if basic and basic.username in users and _same(basic.password, users[basic.username]):
+            return
+        if page_asks and _logged_in(app, request):
+            return
+        raise fastapi.HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Basic"} if users else None)
+
+    return admitted
+
+
+def _same(given: str, wanted: str) -> bool:
+    return compare_digest(given.encode(), wanted.encode())
+
+
+def _logged_in(app: fastapi.FastAPI, request: fastapi.Request) -> bool:
+    token = request.cookies.get("access-token") or request.cookies.get("access-token-unsecure")
+    return bool(token) and app.tokens.get(token) is not None
+
+
+def _side(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value % SIZE["multiple"] \
+            or not SIZE["low"] <= value <= SIZE["high"]:
+        raise BadSetting(f"{name.capitalize()} must be a multiple of {SIZE['multiple']} from {SIZE['low']} to "
+                         f"{SIZE['high']}.")
+    return value
+
+
+def _png(picture: Image.Image) -> str:
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def _invert_body() -> dict[str, Any]:
+    """The request's schema for the host's OpenAPI page, from the table."""
+    properties: dict[str, Any] = {
+        "image": {"type": "string", "description": "The picture, as base64 or as a data URI."},
+        "prompt": {"type": "string", "default": "", "description": "For the inversion text."},
+        "width": {"type": "integer", "default": 512}, "height": {"type": "integer", "default": 512},
+        "task": {"type": "string", "enum": list(TASKS), "default": DEFAULT_TASK}}
+    for setting in dataclasses.fields(Settings):
+        properties[setting.name] = _property(setting)
+    schema = {"title": "Inversion", "type": "object", "required": ["image"], "properties": properties,
+              "additionalProperties": False}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
+
+
+def _property(setting: dataclasses.Field) -> dict[str, Any]:
+    meta, kind = setting.metadata, type(setting.default)
+    known = {"title": meta["label"], "description": meta["help"], "default": setting.default,
+             "type": {float: "number", int: "integer", str: "string"}[kind]}
+    if "choices" in meta:
+        return {**known, "enum": list(meta["choices"])}
+    return {**known, "minimum": meta["low"], "maximum": meta["high"]} if "low" in meta else known

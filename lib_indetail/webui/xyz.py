@@ -1,0 +1,90 @@
+"""Axes for the host's X/Y/Z plot, made from the table of settings. Their values live on the cell's own `p`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from modules import scripts
+
+from lib_indetail.errors import BadPicture, BadSetting, InDetailError
+from lib_indetail.folder import PictureFolder
+from lib_indetail.settings import TASKS, Settings, checked, preset
+from lib_indetail.webui.indetail import change, switched_on
+
+PREFIX = "[InDetail] "
+PICTURE_COST, INVERSION_COST = 0.9, 0.5
+"""The host varies costly axes last: a picture brings an inversion, between a VAE's 0.7 and a checkpoint's 1.0."""
+_INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize")
+
+
+def add_axes(folder: PictureFolder) -> None:
+    """Tell the X/Y/Z plot of our axes; it may know them already, if only the page was reloaded."""
+    for plot in (data.module for data in scripts.scripts_data
+                 if data.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid")):
+        known = {option.label for option in plot.axis_options}
+        plot.axis_options.extend(axis for axis in axes(plot.AxisOption, folder) if axis.label not in known)
+
+
+def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
+    """`option` is the host's AxisOption. Plain float and int as types give the host's range syntax."""
+    for setting in dataclasses.fields(Settings):
+        meta = setting.metadata
+        choices = {"choices": partial(list, meta["choices"])} if "choices" in meta else {}
+        yield option(PREFIX + meta["label"], type(setting.default), _apply(setting.name), _short,
+                     _confirm(partial(_confirm_values, setting)),
+                     INVERSION_COST if setting.name in _INVERTS_ANEW else 0.0, **choices)
+    yield option(PREFIX + "Task", str, _apply("task"), _short,
+                 _confirm(lambda p, values: [preset(value) for value in values]), choices=partial(list, TASKS))
+    yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
+                 _confirm(lambda p, values: [folder.get(value) for value in values]), PICTURE_COST,
+                 choices=folder.names)
+
+
+def _apply(name: str) -> Callable:
+    return lambda p, value, values: change(p, **{name: value})
+
+
+def _apply_picture(folder: PictureFolder, p, value: str, values: list[str]) -> None:
+    change(p, image=folder.get(value))
+
+
+def _short(p, option, value: Any) -> str:
+    """The legend's text for a value."""
+    return f"{option.label.removeprefix(PREFIX)}: {value}"
+
+
+def _confirm(check: Callable) -> Callable:
+    """Before the first cell: one sentence for what cannot be plotted."""
+    def confirm(p, values: list) -> None:
+        if not switched_on(p):
+            raise InDetailError("InDetail is off: switch it on to plot its settings.")
+        try:
+            check(p, values)
+        except (BadSetting, BadPicture) as error:
+            raise InDetailError(str(error)) from error
+
+    return confirm
+
+
+def _confirm_values(setting: dataclasses.Field, p, values: list) -> None:
+    """In place: the host's ranges come with a float's tail, and go one step beyond their end where it is no multiple of
+    the step; that one value is left out, and it is said."""
+    if "low" in setting.metadata:
+        values[:] = [round(value, 8) for value in values]
+        if _steps_beyond(values, setting.metadata["high"]):
+            beyond = values.pop()
+            p.comment(f"InDetail: {setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out.")
+    for value in values:
+        checked(setting, value)
+
+
+def _steps_beyond(values: list[float], high: float) -> bool:
+    """Whether evenly spaced values have their last one, and only that, above the highest possible."""
+    if len(values) < 3 or not values[-2] <= high < values[-1]:
+        return False
+    steps = {round(b - a, 6) for a, b in itertools.pairwise(values)}
+    return len(steps) == 1
