@@ -52,11 +52,13 @@ def python_of(webui: Path) -> str:
 
 
 class Host:
-    """One running WebUI. `extensions` are folders that it loads, by name; `packages` a folder of more packages."""
+    """One running WebUI. `extensions` are folders that it loads, by name; `packages` a folder of more packages; `basic`
+    a name and password for its API."""
 
     def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = (),
-                 packages: Path | None = None):
+                 packages: Path | None = None, basic: str | None = None):
         self.webui, self.folder, self._flags, self._packages = webui, folder, flags, packages
+        self._headers = {"Authorization": f"Basic {encoded(basic.encode())}"} if basic else {}
         for name, path in extensions.items():
             target = folder / "extensions" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +137,7 @@ class Host:
         return self._ask(urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}))
 
     def _ask(self, request: urllib.request.Request) -> tuple[int, Any]:
+        request.headers.update(self._headers)
         try:
             with urllib.request.urlopen(request, timeout=600) as answer:
                 return answer.status, json.load(answer)
