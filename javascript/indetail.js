@@ -18,8 +18,14 @@
         return holder ? JSON.parse(holder.dataset.indetail) : null;
     }
 
-    function showHelp(tab, help) {
-        for (const [id, text] of Object.entries(help)) {
+    // The host translates text on the page, but not the tooltips inside it.
+    function translated(text) {
+        return window.localization?.[text] || text;
+    }
+
+    function showHelp(help) {
+        for (const [id, english] of Object.entries(help)) {
+            const text = translated(english);
             const control = gradioApp().querySelector("#" + id);
             if (control && control.title !== text) control.title = text;
         }
@@ -117,7 +123,7 @@
     onUiLoaded(function() {
         for (const tab of tabs) {
             const known = data(tab);
-            if (known) showHelp(tab, known.help);
+            if (known) showHelp(known.help);
             grey(tab);
         }
     });

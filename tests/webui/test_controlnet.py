@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from PIL import Image
 from embedded.pictures import draw, edge_map, random_scene
 from tests.webui.host import FITTING, SEEDING, Host, difference, encoded, find_controlnet, find_webui, pixels
 from tests.webui.test_off import KINDS
+from tests.webui.test_xyz import cells
 
 STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
 EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
@@ -67,6 +70,16 @@ def test_units_and_picture_act_together(controlled, picture, name):
     state = controlled.get("/probe/state")[1]
     assert max(state["records"]) < 1e-5 and state["hooks"] == 0
     assert controlled.make(**UNITS[name])[0] == plain
+
+
+def test_a_plot_over_lambda_and_the_stratified_phase_beside_a_unit(controlled, picture):
+    grid = cells(controlled, {"image": picture, "nodes": 10}, (".Lambda", "0.2, 0.8"), (".Stratified until", "0.3, 1"),
+                 **UNITS["edges"])
+    wanted = [controlled.make(indetail={"image": picture, "nodes": 10, "lambda_image": lambda_image,
+                                        "stratified_until": until}, **UNITS["edges"])[0]
+              for until in (0.3, 1) for lambda_image in (0.2, 0.8)]
+    assert [difference(a, b) for a, b in zip(grid, wanted)] == [0] * 4
+    assert min(difference(a, b) for a, b in itertools.combinations(wanted, 2)) > 2
 
 
 @pytest.mark.parametrize("name", ["edges", "canny", "two", MODES[2]])

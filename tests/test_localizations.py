@@ -1,0 +1,74 @@
+"""Every text that the page shows of ours is translated, and nothing else is."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lib_indetail.settings import TASKS, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+LANGUAGES = {path.stem: json.loads(path.read_text(encoding="utf-8"))
+             for path in (ROOT / "localizations").glob("*.json")}
+METAS = [setting.metadata for setting in dataclasses.fields(Settings)]
+AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), "Task", "Picture")]
+WRITING = {"zh_CN": "[一-鿿]", "ja_JP": "[぀-ヿ一-鿿]"}
+
+
+def table_texts() -> set[str]:
+    choices = {choice for meta in METAS for choice in meta.get("choices", ())}
+    return {meta[kind] for meta in METAS for kind in ("label", "help")} | choices | set(TASKS) | set(AXES)
+
+
+def option_texts() -> set[str]:
+    """Labels and explanations on the Settings page; the host puts the latter in parentheses."""
+    tree = ast.parse((ROOT / "lib_indetail" / "webui" / "options.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "add"]
+    assert len(calls) == 7
+    return {text for call in calls for text in (call.args[1].value, f"({call.args[2].value})")}
+
+
+def page_texts() -> set[str]:
+    """Labels, buttons and whole sentences of the accordion."""
+    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("page", "controls"))
+    labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\()"([^"]+)"', pages)
+    assert len(labels) == 8
+    return set(labels) - {"InDetail", "🎯"} | shown_sentences()
+
+
+def shown_sentences() -> set[str]:
+    from_status = re.findall(r'^[A-Z_]+ = "([^"]+\.)"$', (ROOT / "lib_indetail/webui/status.py").read_text(), re.M)
+    from_controls = re.findall(r'^TASK_HELP = "([^"]+)"$', (ROOT / "lib_indetail/webui/controls.py").read_text(), re.M)
+    assert (len(from_status), len(from_controls)) == (3, 1)
+    return {*from_status, *from_controls}
+
+
+def test_there_is_chinese_and_japanese():
+    assert set(LANGUAGES) == set(WRITING)
+
+
+@pytest.mark.parametrize("language", WRITING)
+def test_every_text_is_there_and_nothing_else(language):
+    assert set(LANGUAGES[language]) == table_texts() | option_texts() | page_texts()
+
+
+@pytest.mark.parametrize("language", WRITING)
+def test_every_text_is_translated(language):
+    for english, translated in LANGUAGES[language].items():
+        assert re.search(WRITING[language], translated), english
+        assert translated == translated.strip()
+
+
+@pytest.mark.parametrize("language", WRITING)
+def test_translations_do_not_run_together(language):
+    """Two controls beside each other must not read the same."""
+    labels = [LANGUAGES[language][meta["label"]] for meta in METAS]
+    assert len(set(labels)) == len(labels)
+    for meta in METAS:
+        choices = [LANGUAGES[language][choice] for choice in meta.get("choices", ())]
+        assert len(set(choices)) == len(choices)
