@@ -112,7 +112,9 @@
         take(event, field, event.dataTransfer);
     }, true);
 
-    window.indetailGrey = grey;
+    window.indetailGrey = function(tab) {
+        requestAnimationFrame(() => grey(tab));
+    };
 
     window.indetailOpen = function(tab) {
         const checkbox = gradioApp().querySelector(`#script_${tab}_indetail_enabled-checkbox input`);

@@ -23,7 +23,7 @@ def settings(p, **changes: Any) -> Settings | None:
     if changes:
         change(p, **changes)
     try:
-        request = Request.of(_arguments(p), getattr(p, OVERRIDES, None))
+        request = Request.of(arguments(p), overrides(p))
     except ValueError as error:
         raise InDetailError(str(error)) from error
     return request.settings if request.acts else None
@@ -31,21 +31,21 @@ def settings(p, **changes: Any) -> Settings | None:
 
 def change(p, **changes: Any) -> None:
     """Named fields that stand above the arguments of `p` from now on; copies made of `p` before know nothing of it."""
-    setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), **changes})
+    setattr(p, OVERRIDES, {**overrides(p), **changes})
 
 
 def switched_on(p) -> bool:
     """Whether InDetail is on for `p`, whatever its values are."""
-    first = next(iter(_arguments(p)), False)
+    first = next(iter(arguments(p)), False)
     on = first.get("enabled", True) if isinstance(first, Mapping) else first
-    return getattr(p, OVERRIDES, {}).get("enabled", on) is True
+    return overrides(p).get("enabled", on) is True
 
 
 @contextlib.contextmanager
 def disabled(p) -> Iterator[None]:
     """`with disabled(p): process_images(p)` generates without InDetail."""
     before = getattr(p, OVERRIDES, None)
-    setattr(p, OVERRIDES, {**(before or {}), "enabled": False})
+    change(p, enabled=False)
     try:
         yield
     finally:
@@ -55,7 +55,12 @@ def disabled(p) -> Iterator[None]:
             setattr(p, OVERRIDES, before)
 
 
-def _arguments(p) -> list[Any]:
+def overrides(p) -> Mapping[str, Any]:
+    """What stands above the arguments of `p`."""
+    return getattr(p, OVERRIDES, {})
+
+
+def arguments(p) -> list[Any]:
     """InDetail's own part of the arguments of `p`; none if the script does not run for it."""
     for script in getattr(p.scripts, "alwayson_scripts", []):
         if script.title() == TITLE:

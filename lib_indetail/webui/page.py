@@ -15,12 +15,24 @@ from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
 from lib_indetail.webui.controls import ADVANCED, BASIC, controls, hints, task_values
 from lib_indetail.webui.preview import preview
-from lib_indetail.webui.status import last_run, plan_text
+from lib_indetail.webui.status import last_run, plan_text, size_of
 
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "width", "height", "gallery")
 PICTURE_HEIGHT = 260
 QUIET = dict(queue=False, show_progress=False)
+
+
+class PictureField(gr.Image):
+    """An image field that passes on as text what cannot be read as a picture, so that its refusal is ours to word."""
+
+    is_template = True
+
+    def preprocess(self, x):
+        try:
+            return super().preprocess(x)
+        except Exception:
+            return x
 
 
 class Pages:
@@ -57,8 +69,8 @@ class Page:
         task = task if task in TASKS else next(iter(TASKS))
         with InputAccordion(False, label="InDetail", elem_id=elem_id("enabled")) as self.enabled:
             with gr.Row():
-                self.picture = gr.Image(label="Image prompt", type="pil", image_mode=None, source="upload",
-                                        height=PICTURE_HEIGHT, elem_id=elem_id("image"))
+                self.picture = PictureField(label="Image prompt", type="pil", image_mode=None, source="upload",
+                                            height=PICTURE_HEIGHT, elem_id=elem_id("image"))
                 self.reconstruction = gr.Image(label="Reconstruction", visible=False, interactive=False,
                                                height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
             self.size = gr.State(None)
@@ -96,6 +108,7 @@ class Page:
         text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, self.settings["own_text"],
                          **QUIET)
         self.task.input(task_values, self.task, self._in_order, **QUIET)
+        self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
         self.pasted.change(partial(pasting.receive, folder=self._folder), [self.pasted, self.picture],
                            [self.picture, self.notice], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
@@ -110,8 +123,7 @@ class Page:
         inputs = [self.enabled, self.size, self.settings["strength"], self.settings["resize"], host["width"],
                   host["height"], self.task]
         planning = dict(fn=plan_text, inputs=inputs, outputs=self.plan, **QUIET)
-        self.picture.change(lambda picture: picture and picture.size, self.picture, self.size,
-                            **QUIET).then(**planning)
+        self.picture.change(size_of, self.picture, self.size, **QUIET).then(**planning)
         for each in inputs:
             if each is not self.size:
                 each.change(**planning)

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
+from PIL import Image
 
 from lib_indetail import infotext
 from lib_indetail.errors import BadPicture
@@ -76,9 +77,11 @@ def receive(said: str, picture, folder: PictureFolder) -> tuple[Any, str]:
     return update, "".join(f"<p class='indetail-warning'>{html.escape(line)}</p>" for line in lines)
 
 
-def _hash(picture) -> str | None:
+def _hash(picture: Image.Image | str | None) -> str | None:
+    if not isinstance(picture, Image.Image):
+        return None
     try:
-        return None if picture is None else picture_hash(upright_rgb(picture))
+        return picture_hash(upright_rgb(picture))
     except BadPicture:
         return None
 

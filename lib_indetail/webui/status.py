@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import re
 
-from lib_indetail.picture import crop_loss
+from PIL import Image
+
+from lib_indetail.errors import BadPicture
+from lib_indetail.picture import crop_loss, decoded_picture
 from lib_indetail.request import DEFAULT_TASK
 from lib_indetail.webui.conflicts import standing_conflict
 from lib_indetail.webui.preparing import crop_warning
@@ -17,9 +20,19 @@ ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the autho
 _RESULT = re.compile(r"(?:InDetail: |InDetailError: )([^<\n]+)")
 
 
-def plan_text(enabled: bool, size: tuple[int, int] | None = None, strength: float = 1, resize: str = "crop",
+def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
+    """For `plan_text`: the picture's size; or a sentence, where it is a text that is no picture."""
+    if not isinstance(picture, str):
+        return picture and picture.size
+    try:
+        return decoded_picture(picture).size
+    except BadPicture as error:
+        return str(error)
+
+
+def plan_text(enabled: bool, size: tuple[int, int] | str | None = None, strength: float = 1, resize: str = "crop",
               width: float = 0, height: float = 0, task: str = DEFAULT_TASK) -> str:
-    """What the next generation will do, or why it will do nothing. `size` is the picture's, None without one."""
+    """What the next generation will do, or why it will do nothing. `size` is what `size_of` gives."""
     if not enabled:
         return line(OFF)
     if not strength:
@@ -29,6 +42,8 @@ def plan_text(enabled: bool, size: tuple[int, int] | None = None, strength: floa
         return line(in_the_way, "error")
     if size is None:
         return line(NO_PICTURE, "warning")
+    if isinstance(size, str):
+        return line(size, "error")
     warning = crop_warning(crop_loss(size, int(width), int(height))) if resize == "crop" else ""
     return line(f"The picture ({size[0]}x{size[1]}) will be inverted at {int(width)}x{int(height)}"
                 f"{warning}.{ADVICE.get(task, '')}", "warning" if warning else "ready")

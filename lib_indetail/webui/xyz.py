@@ -9,15 +9,19 @@ from functools import partial
 from typing import Any
 
 from modules import scripts
+from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.folder import PictureFolder
+from lib_indetail.request import Request
 from lib_indetail.settings import TASKS, Settings, checked, preset
-from lib_indetail.webui.indetail import change, switched_on
+from lib_indetail.webui.indetail import arguments, change, overrides, switched_on
 
 PREFIX = "[InDetail] "
 PICTURE_COST, INVERSION_COST = 0.9, 0.5
 """The host varies costly axes last: a picture brings an inversion, between a VAE's 0.7 and a checkpoint's 1.0."""
+_ANY_PICTURE = Image.new("RGB", (1, 1))
+_AXES = "_indetail_axes"
 _INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize")
 
 
@@ -32,13 +36,12 @@ def add_axes(folder: PictureFolder) -> None:
 def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
     """`option` is the host's AxisOption. Plain float and int as types give the host's range syntax."""
     for setting in dataclasses.fields(Settings):
-        meta = setting.metadata
+        meta, name = setting.metadata, setting.name
         choices = {"choices": partial(list, meta["choices"])} if "choices" in meta else {}
-        yield option(PREFIX + meta["label"], type(setting.default), _apply(setting.name), _short,
-                     _confirm(partial(_confirm_values, setting)),
-                     INVERSION_COST if setting.name in _INVERTS_ANEW else 0.0, **choices)
-    yield option(PREFIX + "Task", str, _apply("task"), _short,
-                 _confirm(lambda p, values: [preset(value) for value in values]), choices=partial(list, TASKS))
+        yield option(PREFIX + meta["label"], type(setting.default), _apply(name), _short,
+                     _confirm(partial(_confirm_values, setting)), INVERSION_COST if name in _INVERTS_ANEW else 0.0,
+                     **choices)
+    yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks), choices=partial(list, TASKS))
     yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
                  _confirm(lambda p, values: [folder.get(value) for value in values]), PICTURE_COST,
                  choices=folder.names)
@@ -80,6 +83,21 @@ def _confirm_values(setting: dataclasses.Field, p, values: list) -> None:
             p.comment(f"InDetail: {setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out.")
     for value in values:
         checked(setting, value)
+    _confirm_together(p, setting.name, values)
+
+
+def _confirm_tasks(p, values: list[str]) -> None:
+    for task in values:
+        preset(task)
+    _confirm_together(p, "task", values)
+
+
+def _confirm_together(p, name: str, values: list) -> None:
+    """Every combination with the axes confirmed before; which picture there will be is not known yet."""
+    setattr(p, _AXES, {**getattr(p, _AXES, {}), name: values})
+    names = list(getattr(p, _AXES))
+    for cell in itertools.product(*getattr(p, _AXES).values()):
+        Request.of(arguments(p), {**overrides(p), **dict(zip(names, cell)), "image": _ANY_PICTURE})
 
 
 def _steps_beyond(values: list[float], high: float) -> bool:

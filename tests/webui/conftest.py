@@ -20,6 +20,7 @@ from tests.webui.host import (
     own_copy,
     python_of,
 )
+from tests.webui.person import CHROMIUM, Person
 
 
 def pytest_collection_modifyitems(items):
@@ -76,6 +77,25 @@ def picture() -> str:
     """An image prompt: a dotted circle, as base64."""
     scene = random_scene(np.random.default_rng(3), shape="circle", pattern="dotted")
     return encoded(Image.fromarray(draw(scene)))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="NOT RUN: Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("NOT RUN: no Chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def person(browser, host):
+    """Somebody who has opened the txt2img tab."""
+    somebody = Person(browser, host)
+    yield somebody
+    somebody.page.close()
 
 
 RANDOM = ("sd1", "sd1-other", "sd2-v", "inpainting", "pix2pix", "sdxl", "sdxl-refiner")

@@ -124,6 +124,12 @@ class Host:
         """How often the page has been started: once, and again after every Reload UI."""
         return self.tail(None).count("Startup time:")
 
+    def reload(self) -> None:
+        """Reload UI, as its button does; needs the probe."""
+        starts = self.starts()
+        self.post("/probe/reload")
+        self.wait(starts + 1)
+
     def tail(self, lines: int | None = 40) -> str:
         """The last lines of the host's log, or all of it."""
         text = self.log.read_text(errors="replace")

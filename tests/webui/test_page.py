@@ -2,83 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import re
-import shutil
-from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="NOT RUN: Playwright is not installed")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-SHOTS = os.environ.get("INDETAIL_SCREENSHOTS")
-TOLERATED = re.compile(r"reading 'props'|Failed to load resource|ERR_|fonts|iframe")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NOT RUN: no Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Person:
-    """One browser tab on one of the WebUI's tabs."""
-
-    def __init__(self, browser, host, width: int = 1280, theme: str = "light", tab: str = "txt2img"):
-        self.tab, self.errors = tab, []
-        self.page = browser.new_context(viewport={"width": width, "height": 1600}).new_page()
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(f"{host.url}/?__theme={theme}")
-        self.page.wait_for_selector("#txt2img_generate", timeout=60_000)
-        self.page.wait_for_selector(".input-accordion-checkbox", state="attached", timeout=60_000)
-        if tab == "img2img":
-            self.page.locator("#tabs > .tab-nav button", has_text="img2img").first.click()
-        for name, value in (("width", 128), ("height", 128), ("steps", 4)):
-            self.fill(f"#{tab}_{name} input[type=number]", value)
-
-    def own(self, name: str):
-        """The host gives an HTML block's id to two nested elements; the outer one comes first."""
-        return self.page.locator(f"#script_{self.tab}_indetail_{name}").first
-
-    def fill(self, selector: str, value) -> None:
-        self.page.locator(selector).first.fill(str(value))
-        self.page.locator(selector).first.dispatch_event("change")
-
-    def enable(self) -> None:
-        """Open the accordion, which switches it on."""
-        self.own("enabled").locator(".label-wrap").first.click()
-
-    def drop(self, picture: str) -> None:
-        self.own("image").locator("input[type=file]").set_input_files(
-            {"name": "prompt.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)})
-        self.own("image").locator("img").wait_for(timeout=20_000)
-
-    def generate(self, prompt: str = "a star") -> None:
-        self.fill(f"#{self.tab}_prompt textarea", prompt)
-        before = self.page.locator(f"#html_log_{self.tab}").first.inner_text()
-        self.page.locator(f"#{self.tab}_generate").click()
-        self.page.wait_for_function(
-            "([id, before]) => { const log = document.querySelector(id)?.innerText; return log && log !== before; }",
-            arg=[f"#html_log_{self.tab}", before], timeout=120_000)
-
-    def shot(self, name: str) -> None:
-        if SHOTS:
-            self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-    def own_errors(self) -> list[str]:
-        return [error for error in self.errors if not TOLERATED.search(error)]
-
-
-@pytest.fixture
-def person(browser, host):
-    tab = Person(browser, host)
-    yield tab
-    tab.page.close()
+from tests.webui.person import Person
 
 
 def test_the_accordion_is_closed_and_off_in_both_tabs(browser, host):
@@ -123,7 +51,7 @@ def test_two_browser_tabs_share_nothing(browser, host, picture, person):
 def test_without_a_picture_the_page_says_what_to_do(person):
     person.enable()
     person.generate()
-    assert "has no picture" in person.page.locator("#html_log_txt2img").first.inner_text()
+    assert "has no picture" in person.log()
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_last').innerText"
                                   ".includes('has no picture')", timeout=20_000)
 
@@ -148,7 +76,7 @@ def test_a_task_sets_and_greys_what_it_fixes(person, picture):
 def test_the_preview_shows_a_reconstruction_and_its_error(person, picture):
     person.enable()
     person.drop(picture)
-    person.own("advanced").locator(".label-wrap").click()
+    person.open_advanced()
     person.own("preview").click()
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"
                                   ".includes('dB')", timeout=60_000)
@@ -230,15 +158,28 @@ def test_a_persons_own_defaults_are_honoured(host):
     name, = [name for name in before if name.endswith("indetail.py/txt2img/Lambda/value")]
     assert controls(host)["script_txt2img_indetail_lambda_image"]["value"] == before[name] == 0.5
     try:
-        reloaded(host, file, {**before, name: 0.35})
+        file.write_text(json.dumps({**before, name: 0.35}))
+        host.reload()
         assert controls(host)["script_txt2img_indetail_lambda_image"]["value"] == 0.35
         assert controls(host)["script_img2img_indetail_lambda_image"]["value"] == 0.5
     finally:
-        reloaded(host, file, before)
+        file.write_text(json.dumps(before))
+        host.reload()
 
 
-def reloaded(host, file: Path, values: dict) -> None:
-    starts = host.starts()
-    file.write_text(json.dumps(values))
-    host.post("/probe/reload")
-    host.wait(starts + 1)
+def test_the_page_starts_with_the_chosen_task_and_keeps_a_persons_other_defaults(browser, host):
+    before = (host.folder / "ui-config.json").read_text()
+    host.options(indetail_task="structure-guided")
+    try:
+        host.reload()
+        somebody = Person(browser, host)
+        somebody.enable()
+        assert somebody.chosen("task") == "structure-guided"
+        assert somebody.number("stratified_until").input_value() == "0.5"
+        assert somebody.number("stratified_until").is_disabled()
+        somebody.page.close()
+    finally:
+        host.options(indetail_task="image variation")
+        host.reload()
+    assert controls(host)["script_txt2img_indetail_stratified_until"]["value"] == 0.2
+    assert (host.folder / "ui-config.json").read_text() == before

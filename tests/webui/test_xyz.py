@@ -112,6 +112,14 @@ def test_what_cannot_be_plotted_is_refused_before_the_first_cell(host, picture, 
     assert host.get("/probe/state")[1]["calls"] == []
 
 
+def test_values_that_do_not_go_together_are_refused_before_the_first_cell(host, picture):
+    refused = plot(host, {"image": picture}, (".Start", "0, 0.6"), (".End", "1, 0.5"))
+    assert refused[1]["detail"] == "Start must be less than End, but they are 0.6 and 0.5."
+    assert plot(host, {"image": picture, "end": 0.5}, (".Start", "0, 0.6"))[0] == 422
+    assert host.get("/probe/state")[1]["calls"] == []
+    assert plot(host, {"image": picture, "nodes": 5}, (".Start", "0, 0.6"), (".End", "1, 0.7"), steps=1)[0] == 200
+
+
 @pytest.mark.parametrize("off", [None, {"enabled": False}, [False]])
 def test_a_plot_of_settings_that_are_off_is_refused(host, off):
     status, answer = plot(host, off, (".Lambda", "0.1, 0.9"))
