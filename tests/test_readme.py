@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 from lib_indetail import __version__
 from lib_indetail.settings import markdown_table
@@ -16,9 +19,25 @@ def test_the_settings_table_is_the_generated_one():
     assert markdown_table() in README
 
 
-def test_every_picture_and_file_it_links_to_is_there():
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert links and all((ROOT / link).exists() for link in links), links
+@pytest.mark.parametrize("name", ["README.md", "docs/measured.md"])
+def test_every_picture_and_file_it_links_to_is_there(name):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert links and all((ROOT / name).parent.joinpath(link).exists() for link in links), links
+
+
+def test_it_says_what_is_on_the_settings_page():
+    options = (ROOT / "lib_indetail" / "webui" / "options.py").read_text(encoding="utf-8")
+    labels = re.findall(r'add\("indetail_\w+", "([^",]+)', options)
+    table = README.split("| Settings > InDetail |")[1].split("\n\n")[0]
+    assert len(labels) == 7
+    assert all(any(row.startswith(f"| {label[:24]}") for row in table.splitlines()) for label in labels)
+
+
+def test_the_index_entry_is_what_the_list_of_extensions_takes():
+    entry = json.loads((ROOT / "docs" / "sd-webui-indetail.json").read_text())
+    assert set(entry) == {"name", "url", "description", "tags"}
+    assert re.fullmatch(r"https://[^ ]+\.git", entry["url"])
+    assert set(entry["tags"]) <= {"script", "tab", "models", "UI related", "manipulations", "science", "extras"}
 
 
 def test_it_names_both_commands():
