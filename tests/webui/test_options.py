@@ -108,3 +108,25 @@ def test_options_are_part_of_the_key(host, picture):
         host.make(indetail={"image": picture, "nodes": 10}, prompt=text, **fields)
         assert "inverted in" in host.get("/probe/state")[1]["notes"][0], values
         host.options(token_merging_ratio=0, CLIP_stop_at_last_layers=1, emphasis="Original")
+
+
+def test_the_log_level_is_the_persons(host, picture):
+    def lines() -> list[str]:
+        return [line for line in host.tail(None).splitlines() if line.startswith("InDetail ")]
+
+    before = len(lines())
+    host.make(indetail={"image": picture, "nodes": 10})
+    assert len(lines()) == before
+    host.options(indetail_log="DEBUG")
+    host.make(indetail={"image": picture, "nodes": 10})
+    said = lines()[before:]
+    assert any(line.startswith("InDetail DEBUG: image variation, Settings(") for line in said)
+    assert any(line.startswith("InDetail INFO: the picture's inversion was still there") for line in said)
+    host.options(indetail_log="WARNING")
+    assert host.ask(indetail={"image": None})[0] == 422
+    assert lines()[-1] == "InDetail ERROR: InDetail is on but has no picture: add one, or switch it off."
+
+
+def test_the_picture_folder_cannot_be_moved_by_the_api(host):
+    host.post("/sdapi/v1/options", {"indetail_folder": "/"})
+    assert host.get("/sdapi/v1/options")[1]["indetail_folder"] == "indetail_pictures"
