@@ -13,6 +13,8 @@ from embedded.control import ControlNet
 from embedded.samplers import sample
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.adain import blended_adain
+from lib_indetail.bank import BankMemory
+from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
@@ -47,24 +49,29 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class ImagePrompt:
-    """An inverted picture, ready for any number of generations with the same text and model."""
+    """An inverted picture, ready for any number of generations with the same text and model. `memory` keeps what is
+    recorded of it."""
 
     chain: Chain
     passes: dict
     settings: Settings
+    memory: BankMemory | None = None
 
 
 @torch.no_grad()
 def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings: Settings,
             progress: Callable[[int, int], None] | None = None,
-            interrupted: Callable[[], bool] | None = None) -> ImagePrompt | None:
-    """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`; None at strength 0."""
+            interrupted: Callable[[], bool] | None = None, banks: Cache | None = None) -> ImagePrompt | None:
+    """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`; None at strength 0.
+
+    `banks` is where recorded keys and values are kept."""
     if not settings.acts:
         return None
     with_text, without_text = (plain_pass(model.unet, model.text([text])) for text in (settings.text_for(prompt), ""))
     inverter = Inverter(model.schedule, model.prediction, progress, interrupted)
     chain = prepare_chain(settings, inverter, as_model(with_text), latent)
-    return ImagePrompt(chain, dict(image_passes(settings, with_text, without_text)), settings)
+    memory = None if banks is None else BankMemory(banks, object())
+    return ImagePrompt(chain, dict(image_passes(settings, with_text, without_text)), settings, memory)
 
 
 @torch.no_grad()
@@ -78,7 +85,8 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | None
         hooks = None
         if image is not None and image.settings.acts:
             hooks = stack.enter_context(InDetailHooks(model.unet, image.chain.at, image.passes,
-                                                      planner(image.settings), blocks=image.settings.blocks))
+                                                      planner(image.settings), blocks=image.settings.blocks,
+                                                      memory=image.memory))
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure)
         return sample(guided, request, _tinted(request, image))
 

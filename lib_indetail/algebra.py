@@ -10,16 +10,15 @@ count that give tensors, since one plan serves layers of several resolutions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from lib_indetail.attention import HostAttention, LogitBias
+from lib_indetail.attention import LogitBias
+from lib_indetail.calls import HeadsCall, KeysValues, LayerCall
 
 PerToken = torch.Tensor | Callable[[int], torch.Tensor]
-KeysValues = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -76,32 +75,30 @@ class Stratum:
 Plan = tuple[Stratum, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class LayerCall:
-    """What a plan is evaluated on: some rows of one call of one attention layer.
-
-    `x` [rows, tokens, C] is what the queries are made from, `context` what the rows' own keys are made from,
-    `output` [rows, tokens, C] the host's own attention of these rows, `banks` the layer's recorded keys and
-    values, [1 or rows, keys, C'] each.
-    """
-
-    attention: HostAttention
-    module: nn.Module
-    x: torch.Tensor
-    context: torch.Tensor
-    output: torch.Tensor
-    banks: Mapping[str, KeysValues]
+Call = LayerCall | HeadsCall
 
 
-def evaluate(plan: Plan, call: LayerCall) -> torch.Tensor:
-    """The layer's output under a plan, [rows, tokens, C]."""
+def banks_of(plan: Plan) -> list[str]:
+    """The names of the banks that a plan reads."""
+    names: list[str] = []
+    for stratum in plan:
+        for source in stratum.sources:
+            match source.origin:
+                case Bank(name):
+                    names.append(name)
+                case Blend(first, second, _):
+                    names += [first, second]
+    return list(dict.fromkeys(names))
+
+
+def evaluate(plan: Plan, call: Call) -> torch.Tensor:
+    """The layer's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
     answers = [(stratum.weight, answer) for stratum in plan
                if not _is_zero(stratum.weight) and (answer := _answer(stratum, call)) is not None]
-    tokens = call.x.shape[1]
-    weights = [None if weight is None else _resolve(weight, tokens, call.x) for weight, _ in answers]
+    weights = [None if weight is None else _resolve(weight, call.shape[1], answer) for weight, answer in answers]
     rest = 1 - sum(weight for weight in weights if weight is not None)
     if None not in weights and not (isinstance(rest, float | int) and abs(rest) < 1e-9):
-        answers.append((None, _bias_alone(call)))
+        answers.append((None, call.nothing()))
         weights.append(None)
     return _weighted_sum([(rest if weight is None else weight, answer)
                           for weight, (_, answer) in zip(weights, answers)])
@@ -116,21 +113,21 @@ def _weighted_sum(terms: list[tuple[float | torch.Tensor, torch.Tensor]]) -> tor
     return total
 
 
-def _answer(stratum: Stratum, call: LayerCall) -> torch.Tensor | None:
-    """A(Q, K_j, V_j) after the output projection; None if no key is left."""
+def _answer(stratum: Stratum, call: Call) -> torch.Tensor | None:
+    """A(Q, K_j, V_j); None if no key is left."""
     if len(stratum.sources) == 1 and stratum.sources[0].is_plain_own:
-        return call.output
+        return call.own()
     gathered = [part for source in stratum.sources if (part := _gather(source, call)) is not None]
     if not gathered:
         return None
-    keys, values = (torch.cat([part[i].expand(len(call.x), -1, -1) for part in gathered], dim=1) for i in (0, 1))
+    keys, values = (torch.cat([part[i].expand(call.shape[0], -1, -1) for part in gathered], dim=1) for i in (0, 1))
     biases = [part[2] for part in gathered]
     bias = None if all(b is None for b in biases) else LogitBias.joined(
-        biases, [part[0].shape[1] for part in gathered], call.x)
-    return call.attention.attend(call.module, call.x, keys, values, bias)
+        biases, [part[0].shape[1] for part in gathered], call.shape[1], keys.device)
+    return call.attend(keys, values, bias)
 
 
-def _gather(source: Source, call: LayerCall) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
+def _gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
     """Keys, values and bias of one source with its masked keys left out."""
     keys, values = _keys_values(source.origin, call)
     count = keys.shape[1]
@@ -152,20 +149,15 @@ def _bias_of(source: Source, count: int, keys: torch.Tensor) -> LogitBias | None
     return source.bias(count) if callable(source.bias) else source.bias
 
 
-def _keys_values(origin: Own | Bank | Blend, call: LayerCall) -> KeysValues:
+def _keys_values(origin: Own | Bank | Blend, call: Call) -> KeysValues:
     match origin:
         case Own():
-            return call.attention.keys_values(call.module, call.context)
+            return call.own_keys_values()
         case Bank(name):
             return call.banks[name]
         case Blend(first, second, amount):
             return tuple(torch.lerp(a, b, amount) for a, b in zip(call.banks[first], call.banks[second]))
     raise TypeError(f"not an origin of keys and values: {origin!r}")
-
-
-def _bias_alone(call: LayerCall) -> torch.Tensor:
-    """The output projection of nothing: what a sum of weights other than 1 would count too often or too rarely."""
-    return call.attention.project(call.module, torch.zeros_like(call.x[:1, :1]))
 
 
 def _resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float | torch.Tensor:

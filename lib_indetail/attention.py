@@ -26,14 +26,13 @@ class LogitBias:
         return LogitBias(self.keys[keep], self.queries)
 
     @staticmethod
-    def joined(biases: list[LogitBias | None], counts: list[int], x: torch.Tensor) -> LogitBias:
-        """The bias of concatenated keys: `counts[i]` of them have `biases[i]`, or none."""
-        tokens = x.shape[1]
+    def joined(biases: list[LogitBias | None], counts: list[int], tokens: int, device: torch.device) -> LogitBias:
+        """The bias of concatenated keys, for so many query tokens: `counts[i]` keys have `biases[i]`, or none."""
         queries = [torch.ones(tokens, b.keys.shape[1]) if b.queries is None else b.queries
                    for b in biases if b is not None]
         columns = torch.block_diag(*(torch.zeros(count, 0) if b is None else b.keys.float().cpu()
                                      for b, count in zip(biases, counts)))
-        return LogitBias(columns.to(x.device), torch.cat([q.to(x.device) for q in queries], dim=1))
+        return LogitBias(columns.to(device), torch.cat([q.to(device) for q in queries], dim=1))
 
 
 class HostAttention:
@@ -41,6 +40,10 @@ class HostAttention:
 
     A host that transforms contexts on their way to keys and values (hypernetworks) overrides `keys_values`.
     """
+
+    def is_own(self, module: nn.Module) -> bool:
+        """Whether the module runs its class's forward, so that each row is answered from that row alone."""
+        return "forward" not in vars(module)
 
     def keys_values(self, module: nn.Module, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The module's own keys and values of `context` [rows, tokens, C]."""
@@ -57,10 +60,18 @@ class HostAttention:
         Queries are the module's own of `x` [rows, tokens, C]; keys and values are [rows, keys, C'].
         A bias travels in extra channels of every head, since most of the hosts' functions know no mask.
         """
-        stand_in = _StandIn(module, to_k=lambda _: keys, to_v=lambda _: values)
+        if bias is None:
+            return type(module).forward(_StandIn(module, to_k=lambda _: keys, to_v=lambda _: values), x, context=x)
+        return _widened(module, module.to_q(x), keys, values, bias, module.to_out)
+
+    def heads(self, module: nn.Module, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+              bias: LogitBias | None = None) -> torch.Tensor:
+        """The same for given queries [rows, tokens, C'], and before the output projection."""
         if bias is not None:
-            stand_in, x = _widened(module, x, keys, values, bias)
-        return type(module).forward(stand_in, x, context=x)
+            return _widened(module, queries, keys, values, bias, _UNPROJECTED)
+        stand_in = _StandIn(module, to_q=lambda _: queries, to_k=lambda _: keys, to_v=lambda _: values,
+                            to_out=_UNPROJECTED)
+        return type(module).forward(stand_in, queries, context=queries)
 
 
 class _StandIn:
@@ -73,9 +84,10 @@ class _StandIn:
         return getattr(self._module, name)
 
 
-def _widened(module: nn.Module, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
-             bias: LogitBias) -> tuple[_StandIn, torch.Tensor]:
-    """Heads of d channels widened to D: q' = [q sqrt(D/d), sqrt(D) queries], k' = [k, keys], v' = [v, 0].
+def _widened(module: nn.Module, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+             bias: LogitBias, to_out) -> torch.Tensor:
+    """Attention with a bias, in heads of d channels widened to D: q' = [q sqrt(D/d), sqrt(D) queries],
+    k' = [k, keys], v' = [v, 0].
 
     The host divides the logits by sqrt(D), so q'k' / sqrt(D) = qk / sqrt(d) + b. The extra channels of the
     result are zero and are cut off before the output projection. The host is given q' for x as well, since some
@@ -83,15 +95,15 @@ def _widened(module: nn.Module, x: torch.Tensor, keys: torch.Tensor, values: tor
     """
     heads, inner = module.heads, keys.shape[-1]
     narrow = inner // heads
-    rank = bias.keys.shape[1]
-    wide = narrow + math.ceil(rank / _WIDENING) * _WIDENING
+    wide = narrow + math.ceil(bias.keys.shape[1] / _WIDENING) * _WIDENING
     extra_keys = _extra(bias.keys, wide - narrow, keys)
     extra_queries = _extra(bias.queries, wide - narrow, keys) * wide**0.5
-    wide_queries = _append(module.to_q(x) * (wide / narrow) ** 0.5, heads, extra_queries)
+    wide_queries = _append(queries * (wide / narrow) ** 0.5, heads, extra_queries)
     wide_keys = _append(keys, heads, extra_keys)
     wide_values = _append(values, heads, torch.zeros_like(extra_keys))
-    return _StandIn(module, to_q=lambda _: wide_queries, to_k=lambda _: wide_keys, to_v=lambda _: wide_values,
-                    scale=wide**-0.5, to_out=_CutThenProject(module.to_out, heads, narrow)), wide_queries
+    stand_in = _StandIn(module, to_q=lambda _: wide_queries, to_k=lambda _: wide_keys, to_v=lambda _: wide_values,
+                        scale=wide**-0.5, to_out=_CutThenProject(to_out, heads, narrow))
+    return type(module).forward(stand_in, wide_queries, context=wide_queries)
 
 
 def _extra(channels: torch.Tensor, width: int, like: torch.Tensor) -> torch.Tensor:
@@ -122,3 +134,19 @@ class _CutThenProject:
     def __getitem__(self, index: int):
         projection, dropout = self._to_out
         return (lambda x: projection(self._cut(x)), dropout)[index]
+
+
+class _Unprojected:
+    """to_out that leaves heads as they are, for every way in which hosts use it."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def __iter__(self):
+        return iter((self, self))
+
+    def __getitem__(self, index: int) -> _Unprojected:
+        return self
+
+
+_UNPROJECTED = _Unprojected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -13,29 +14,57 @@ class Cache:
     def __init__(self, budget: Callable[[], int]):
         self._budget = budget
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def bytes(self) -> int:
-        return sum(size for _, size in self._entries.values())
+        return self._bytes
 
     def get(self, key: Hashable) -> Any | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key][0]
+        with self._lock:
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._entries[key][0]
 
-    def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep a value of `size` bytes, unless it alone is over the budget."""
-        self._entries.pop(key, None)
-        budget = self._budget()
-        if size > budget:
-            return
-        self._entries[key] = (value, size)
-        while self.bytes > budget:
-            self._entries.popitem(last=False)
+    def put(self, key: Hashable, value: Any, size: int, stays: Callable[[Hashable], bool] | None = None) -> None:
+        """Keep a value of `size` bytes, unless there is no room for it: it alone is over the budget, or only entries
+        that must stay could make way."""
+        with self._lock:
+            self._drop(key)
+            leaving = self._in_the_way(size, stays)
+            if leaving is None:
+                return
+            for other in leaving:
+                self._drop(other)
+            self._entries[key] = (value, size)
+            self._bytes += size
+
+    def has_room(self, size: int, stays: Callable[[Hashable], bool] | None = None) -> bool:
+        """Whether a new value of `size` bytes would be kept."""
+        with self._lock:
+            return self._in_the_way(size, stays) is not None
+
+    def _in_the_way(self, size: int, stays: Callable[[Hashable], bool] | None) -> list[Hashable] | None:
+        """The entries to drop for `size` more bytes, oldest first; None if that is not enough."""
+        over, leaving = self._bytes + size - self._budget(), []
+        for key, (_, held) in self._entries.items():
+            if over <= 0:
+                break
+            if stays is None or not stays(key):
+                leaving.append(key)
+                over -= held
+        return leaving if over <= 0 else None
 
     def clear(self) -> None:
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+
+    def _drop(self, key: Hashable) -> None:
+        _, size = self._entries.pop(key, (None, 0))
+        self._bytes -= size

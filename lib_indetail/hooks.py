@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
-from lib_indetail.algebra import Bank, Blend, KeysValues, LayerCall, Plan, evaluate
+from lib_indetail.algebra import Plan, banks_of, evaluate
 from lib_indetail.attention import HostAttention
-from lib_indetail.errors import SOMEONE, CannotAct
+from lib_indetail.calls import HeadsCall, LayerCall
+from lib_indetail.installed import Installed
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.plans import Planner
-from lib_indetail.rows import Role, RowCursor, rows_with
-
-RecordPass = Callable[[torch.Tensor, torch.Tensor], object]
+from lib_indetail.recording import Layers, Memory, Recorder, RecordPass
+from lib_indetail.rows import Role, RowCursor, row_numbers, rows_but, rows_with
 
 
 class InDetailHooks:
@@ -35,23 +35,24 @@ class InDetailHooks:
     planner: (u, role) -> the plan of such rows, or None for plain attention.
     blocks: which layers, see `layers.BLOCKS`.
     attention: the host's attention.
+    memory: banks that were recorded before.
     """
 
     def __init__(self, unet: nn.Module, latent_at: Callable[[float], torch.Tensor],
                  passes: Mapping[str, RecordPass], planner: Planner, *, blocks: str = "decoder",
-                 attention: HostAttention | None = None):
-        self._unet, self._latent_at, self._passes, self._planner = unet, latent_at, dict(passes), planner
+                 attention: HostAttention | None = None, memory: Memory | None = None):
+        self._unet, self._planner = unet, planner
         self._layers = self_attention_layers(unet, blocks)
         self._names = {module: name for name, module in self._layers.items()}
         self._attention = attention or HostAttention()
         blocks_of = {name: unet.get_submodule(name.rpartition(".")[0]) for name in self._layers}
         self._norms = {block.norm1: name for name, block in blocks_of.items() if hasattr(block, "norm1")}
-        self._installed: list[tuple[_Registry, torch.utils.hooks.RemovableHandle]] = []
+        self._recorder = Recorder(self._layers, latent_at, passes, memory)
+        self._installed = Installed()
         self._sigma: float | None = None
-        self._banks: dict[str, dict[str, KeysValues]] = {}
-        self._finish()
-        self._recording: dict[str, list[torch.Tensor]] | None = None
+        self._banks: dict[str, Layers] = {}
         self._asleep = False
+        self._finish()
 
     def __enter__(self) -> InDetailHooks:
         try:
@@ -89,11 +90,9 @@ class InDetailHooks:
 
     def remove(self) -> None:
         """Take everything off the UNet and forget all tensors. May be called at any time, and again."""
-        while self._installed:
-            registry, handle = self._installed.pop()
-            handle.remove()
-            registry.pop(handle.id, None)  # a registry that was rebuilt meanwhile keeps what its handle removes
-        self._sigma, self._banks, self._recording = None, {}, None
+        self._installed.remove()
+        self._recorder.forget()
+        self._sigma, self._banks = None, {}
         self._finish()
 
     def _finish(self) -> None:
@@ -101,40 +100,38 @@ class InDetailHooks:
         self._u = 0.0
         self._rows: list[tuple[slice | list[int], Plan]] = []
         self._row_count = 0
+        self._answer: tuple[nn.Module, torch.Tensor] | None = None  # of a layer that was answered before its call
         self._normed: tuple[str, torch.Tensor] | None = None  # of the layer that is being run
 
     def _install(self) -> None:
         def indetail_before_unet(module, args, kwargs):
             self._before_unet(*_unet_inputs(args, kwargs))
 
+        def indetail_before_attention(module, args, kwargs):
+            return self._before_attention(module, args, kwargs)
+
         def indetail_after_attention(module, args, kwargs, output):
             return self._after_attention(module, args, kwargs, output)
 
-        def indetail_after_projection(module, args, output):
-            self._after_projection(module, output)
-
         def indetail_after_norm(module, args, output):
-            if self._rows and self._recording is None and not self._asleep:
+            if self._reading:
                 self._normed = self._norms[module], output
 
-        self._keep(self._unet, "_forward_pre_hooks", self._unet.register_forward_pre_hook(
-            indetail_before_unet, with_kwargs=True))
-        self._projections: dict[nn.Module, str] = {}
+        self._installed.before(self._unet, indetail_before_unet)
         for norm in self._norms:
-            self._keep(norm, "_forward_hooks", norm.register_forward_hook(indetail_after_norm))
-        for name, module in self._layers.items():
-            self._keep(module, "_forward_hooks", module.register_forward_hook(
-                indetail_after_attention, with_kwargs=True))
-            for projection in (module.to_k, module.to_v):
-                self._projections[projection] = name
-                self._keep(projection, "_forward_hooks", projection.register_forward_hook(indetail_after_projection))
+            self._installed.after(norm, indetail_after_norm)
+        for module in self._layers.values():
+            self._installed.before(module, indetail_before_attention)
+            self._installed.after(module, indetail_after_attention, with_kwargs=True)
+        self._recorder.install(self._installed)
 
-    def _keep(self, module: nn.Module, registry: str, handle: torch.utils.hooks.RemovableHandle) -> None:
-        self._installed.append((_Registry(module, registry), handle))
+    @property
+    def _reading(self) -> bool:
+        return bool(self._rows) and not self._asleep and not self._recorder.active
 
     def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None) -> None:
-        """Say which rows of this call follow which plan, and record what they will read."""
-        if self._recording is not None or self._asleep or self._cursor is None:
+        """Say which rows of this call follow which plan, and see to what they will read."""
+        if self._recorder.active or self._asleep or self._cursor is None:
             return
         roles = self._cursor.take(len(x), context)
         planned = ((rows_with(roles, role), self._planner(self._u, role)) for role in ("cond", "uncond"))
@@ -143,39 +140,57 @@ class InDetailHooks:
         for _, plan in self._rows:
             for bank in banks_of(plan):
                 if bank not in self._banks:
-                    self._banks[bank] = self._record(bank, x, timesteps)
+                    self._banks[bank] = self._recorder.bank(bank, self._sigma, x, timesteps)
 
-    def _record(self, bank: str, x: torch.Tensor, timesteps: torch.Tensor) -> dict[str, KeysValues]:
-        """Run the image latent through the plain UNet at this level and keep its keys and values."""
-        latent = self._latent_at(self._sigma).to(x)
-        if latent.shape[-2:] != x.shape[-2:]:
-            raise CannotAct(f"InDetail cannot act: {SOMEONE} runs the UNet on a size of its own "
-                            f"({_size(x)} instead of {_size(latent)} latent cells), as tiles do.")
-        self._recording = {name: [] for name in self._layers}
-        try:
-            with torch.no_grad():
-                self._passes[bank](latent, timesteps[:1])
-            return {name: (keys, values) for name, (keys, values) in self._recording.items()}
-        finally:
-            self._recording = None
+    def _before_attention(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+        """Where nobody else is at work on a layer: answer it whole, each projection once, and leave its own call one
+        token to do. Others may count on being called with all rows."""
+        self._answer = None
+        if not self._reading or not self._alone_on(module):
+            return None
+        given = {**dict(zip(("x", "context"), args)), **kwargs}
+        x = given.pop("x")
+        context = given.pop("context", None)
+        if len(x) != self._row_count or (context is not None and context is not x) or any(given.values()):
+            return None
+        self._answer = module, self._answered_whole(module, x)
+        return (x[:1, :1],), {}
 
-    def _after_projection(self, module: nn.Module, output: torch.Tensor) -> None:
-        if self._recording is not None:
-            self._recording[self._projections[module]].append(output.detach().reshape(1, -1, output.shape[-1]))
+    def _alone_on(self, module: nn.Module) -> bool:
+        ours = {module: (1, 1), module.to_k: (0, 1), module.to_v: (0, 1)}
+        return self._attention.is_own(module) and all(
+            (len(part._forward_pre_hooks), len(part._forward_hooks)) == ours.get(part, (0, 0))
+            for part in module.modules())
+
+    def _answered_whole(self, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, x)
+        banks, heads = self._banks_of(module), torch.empty_like(queries)
+        planned = [row for rows, _ in self._rows for row in row_numbers(rows)]
+        plain = rows_but(planned, len(x))
+        if plain:
+            heads[plain] = self._attention.heads(module, queries[plain], keys[plain], values[plain])
+        for rows, plan in self._rows:
+            heads[rows] = evaluate(plan, HeadsCall(self._attention, module, queries[rows], keys[rows], values[rows],
+                                                   banks))
+        return self._attention.project(module, heads)
+
+    def _banks_of(self, module: nn.Module) -> dict:
+        return {bank: layers[self._names[module]] for bank, layers in self._banks.items()}
 
     def _after_attention(self, module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor):
         """Replace the planned rows of a layer's output; all others keep the host's own bits."""
-        if self._recording is not None or self._asleep or not self._rows:
+        if self._answer is not None and self._answer[0] is module:
+            _, answer = self._answer
+            self._answer = None
+            return answer
+        if not self._reading:
             return None
-        name = self._names[module]
-        x = args[0] if args else kwargs["x"]
-        planned = self._rows if len(x) == self._row_count else self._laid_end_to_end(x, name)
+        x, context = _attention_inputs(args, kwargs)
+        planned = self._rows if len(x) == self._row_count else self._laid_end_to_end(x, self._names[module])
         if not planned:
             return None
-        context = args[1] if len(args) > 1 else kwargs.get("context")
         context = x if context is None else context
-        banks = {bank: layers[name] for bank, layers in self._banks.items()}
-        result = output.clone()
+        result, banks = output.clone(), self._banks_of(module)
         for rows, plan in planned:
             result[rows] = evaluate(plan, LayerCall(self._attention, module, x[rows], context[rows],
                                                     output[rows], banks))
@@ -194,31 +209,9 @@ class InDetailHooks:
         return []
 
 
-class _Registry:
-    """A module's hook registry, looked up when it is needed: other extensions put new dicts in its place."""
-
-    def __init__(self, module: nn.Module, attribute: str):
-        self._module, self._attribute = module, attribute
-
-    def pop(self, key: int, default=None):
-        return getattr(self._module, self._attribute).pop(key, default)
-
-
-def banks_of(plan: Plan) -> list[str]:
-    """The names of the banks that a plan reads."""
-    names: list[str] = []
-    for stratum in plan:
-        for source in stratum.sources:
-            match source.origin:
-                case Bank(name):
-                    names.append(name)
-                case Blend(first, second, _):
-                    names += [first, second]
-    return list(dict.fromkeys(names))
-
-
-def _size(latent: torch.Tensor) -> str:
-    return f"{latent.shape[-1]}x{latent.shape[-2]}"
+def _attention_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor | None]:
+    x = args[0] if args else kwargs["x"]
+    return x, args[1] if len(args) > 1 else kwargs.get("context")
 
 
 def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:

@@ -57,7 +57,20 @@ def roles_by_text(context: torch.Tensor, cond: torch.Tensor, uncond: torch.Tenso
 
 def rows_with(roles: Sequence[Role], role: Role) -> slice | list[int]:
     """The rows of one role: a slice where they stand together (always so in the WebUI), else their numbers."""
-    rows = [row for row, each in enumerate(roles) if each == role]
+    return _together([row for row, each in enumerate(roles) if each == role])
+
+
+def rows_but(others: Sequence[int], count: int) -> slice | list[int]:
+    """Of `count` rows all others."""
+    return _together([row for row in range(count) if row not in others])
+
+
+def _together(rows: list[int]) -> slice | list[int]:
     if rows and rows[-1] - rows[0] + 1 == len(rows):
         return slice(rows[0], rows[-1] + 1)
     return rows
+
+
+def row_numbers(rows: slice | list[int]) -> list[int]:
+    """The numbers of what `rows_with` gives."""
+    return list(range(rows.start, rows.stop)) if isinstance(rows, slice) else rows

@@ -86,14 +86,27 @@ class Scene:
 
 
 class Reader(HostAttention):
-    """Keeps the keys and values that the rows read, of everything that is attended to anew."""
+    """Keeps the keys and values of everything that is attended to, rows' own ones and recorded ones."""
 
     def __init__(self):
         self.read = []
 
-    def attend(self, module, x, keys, values, bias=None):
+    def heads(self, module, queries, keys, values, bias=None):
         self.read += [keys[:1].clone(), values[:1].clone()]
-        return super().attend(module, x, keys, values, bias)
+        return super().heads(module, queries, keys, values, bias)
+
+
+class Notebook:
+    """A memory that knows nothing and writes down what it is given."""
+
+    def __init__(self):
+        self.kept = []
+
+    def recall(self, bank, sigma, device):
+        return None
+
+    def keep(self, bank, sigma, layers):
+        self.kept.append((bank, sigma, layers))
 
 
 def as_v(model: LatentDiffusion) -> LatentDiffusion:

@@ -16,7 +16,7 @@ from lib_indetail.hooks import InDetailHooks
 from lib_indetail.picture import picture_tensor
 from lib_indetail.plans import planner
 from lib_indetail.settings import Settings
-from tests.small import Reader, randn
+from tests.small import Notebook, randn
 
 LATENT = randn(1, 4, 16, 16, seed=1)
 REQUEST = Request("a star", seeds=(5,), steps=6, sampler="euler_ancestral")
@@ -80,13 +80,13 @@ def residuals_like_a_controlnets(model):
 
 
 def first_call(model, image, structure):
-    """Keys and values that the first call's rows read, and what it gave."""
-    reader, text = Reader(), model.text(["a star", ""])
+    """Keys and values that the first call's rows read of the image, and what it gave."""
+    notebook, text = Notebook(), model.text(["a star", ""])
     settings = dataclasses.replace(image.settings, stratified_until=1)
-    with InDetailHooks(model.unet, image.chain.at, image.passes, planner(settings), attention=reader) as hooks:
+    with InDetailHooks(model.unet, image.chain.at, image.passes, planner(settings), memory=notebook) as hooks:
         guided = GuidedModel(model, text[:1], text[1:], 5.0, hooks, structure)
         _, output = next(ddim_steps(guided, randn(1, 4, 16, 16, seed=3), [501, 1]))
-    return reader.read, output
+    return [part for pair in notebook.kept[0][2].values() for part in pair], output
 
 
 def test_a_controlnet_does_not_change_what_the_rows_read(embedded, image):

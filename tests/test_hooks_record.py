@@ -8,7 +8,7 @@ import torch
 from lib_indetail.passes import image_passes, plain_pass
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT
 from lib_indetail.settings import Settings
-from tests.small import Reader, Scene, as_v, randn
+from tests.small import Notebook, Reader, Scene, as_v, randn
 
 SETTINGS, BOTH = Settings(stratified_until=1), Settings(stratified_until=1, guidance=0)
 
@@ -19,7 +19,7 @@ def scene(tiny):
 
 
 class Watched:
-    """Passes that keep what they were called with and what came out."""
+    """Passes that keep what they were called with."""
 
     def __init__(self, scene, settings):
         self.calls = []
@@ -28,7 +28,8 @@ class Watched:
 
     def _watch(self, bank, run):
         def watched(z, timesteps):
-            self.calls.append((bank, z.clone(), timesteps.clone(), run(z, timesteps)))
+            self.calls.append((bank, z.clone(), timesteps.clone()))
+            run(z, timesteps)
 
         return watched
 
@@ -41,7 +42,7 @@ class Watched:
 def test_the_pass_sees_the_image_latent_of_exactly_that_level_and_the_same_timesteps(scene, t):
     watched, sigma = Watched(scene, SETTINGS), scene.model.schedule.sigma(t)
     scene.call(SETTINGS, t, passes=watched.passes)
-    (bank, z, timesteps, _), = watched.calls
+    (bank, z, timesteps), = watched.calls
     assert bank == IMAGE
     assert torch.equal(z, scene.chain.at(sigma))
     assert torch.equal(timesteps, torch.full((1,), t)) and timesteps.dtype == torch.full((1,), t).dtype
@@ -71,11 +72,13 @@ def test_a_level_that_is_asked_for_again_reads_what_was_recorded(scene):
 
 
 def test_both_banks_are_recorded_from_the_same_latent_with_their_own_text(scene):
-    watched = Watched(scene, BOTH)
-    scene.call(BOTH, passes=watched.passes)
-    (_, with_text, _, first), (_, without_text, _, second) = watched.calls
+    watched, notebook = Watched(scene, BOTH), Notebook()
+    scene.call(BOTH, passes=watched.passes, memory=notebook)
+    (_, with_text, _), (_, without_text, _) = watched.calls
     assert torch.equal(with_text, without_text)
-    assert (first - second).abs().max() > 1e-3
+    (_, _, first), (_, _, second) = notebook.kept
+    last = list(first)[-1]
+    assert (first[last][0] - second[last][0]).abs().max() > 1e-3
 
 
 def test_nothing_is_recorded_where_nothing_reads(scene):
@@ -92,29 +95,46 @@ def test_nothing_is_recorded_for_a_call_of_uncond_rows_alone(scene):
     assert watched.banks == [IMAGE]
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, BOTH, Settings(stratified_until=0)])
-def test_the_image_row_is_that_of_a_plain_run_whatever_is_generated(tiny, settings):
+def projected(scene, blocks: str = "output_blocks") -> list[torch.Tensor]:
+    """The keys and values of a plain pass of the image latent, layer by layer."""
     outputs = []
-    for n in (1, 3):
-        scene = Scene(tiny, n)
-        watched = Watched(scene, settings)
-        scene.call(settings, passes=watched.passes)
-        outputs.append(watched.calls[0][3])
-    plain = scene.with_text(scene.chain.at(tiny.schedule.sigma(501.0)), torch.tensor([501.0]))
-    assert torch.equal(outputs[0], plain) and torch.equal(outputs[1], plain)
-
-
-def test_what_rows_read_is_what_a_plain_pass_projects(scene):
-    reader, projected = Reader(), []
-    scene.call(SETTINGS, attention=reader)
-    layers = [m for name, m in scene.model.unet.named_modules()
-              if name.startswith("output_blocks") and name.endswith("attn1")]
-    handles = [projection.register_forward_hook(lambda *args: projected.append(args[2].clone()))
+    layers = [m for name, m in scene.model.unet.named_modules() if name.startswith(blocks) and name.endswith("attn1")]
+    handles = [projection.register_forward_hook(lambda *args: outputs.append(args[2].clone()))
                for layer in layers for projection in (layer.to_k, layer.to_v)]
     scene.with_text(scene.chain.at(scene.model.schedule.sigma(501.0)), torch.tensor([501.0]))
     [handle.remove() for handle in handles]
-    assert len(reader.read) == len(projected) == 18
-    assert all(torch.equal(a, b) for a, b in zip(reader.read, projected))
+    return outputs
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, BOTH, Settings(stratified_until=0)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_bank_is_that_of_a_plain_pass_whatever_is_generated(tiny, settings, n):
+    scene, notebook = Scene(tiny, n), Notebook()
+    scene.call(settings, memory=notebook)
+    recorded = [part for pair in notebook.kept[0][2].values() for part in pair]
+    plain = projected(scene)
+    assert len(recorded) == len(plain) == 18
+    assert all(torch.equal(a, b) for a, b in zip(recorded, plain))
+
+
+def test_rows_read_what_was_recorded(scene):
+    reader = Reader()
+    scene.call(SETTINGS, attention=reader)
+    assert all(any(torch.equal(part, read) for read in reader.read) for part in projected(scene))
+
+
+def test_a_record_pass_ends_with_the_last_layer_that_is_needed(scene):
+    last = [module for name, module in scene.model.unet.named_modules() if name.endswith("attn1")][-1]
+    seen = []
+    handles = [part.register_forward_hook(lambda *args, name=name: seen.append(name))
+               for name, part in (("last values", last.to_v), ("output convolution", scene.model.unet.out))]
+    notebook = Notebook()
+    try:
+        scene.call(SETTINGS, memory=notebook, splits=[4])
+    finally:
+        [handle.remove() for handle in handles]
+    assert len(notebook.kept[0][2]) == 9
+    assert (seen.count("last values"), seen.count("output convolution")) == (2, 1)
 
 
 def test_two_hook_objects_in_a_row_record_the_same(scene):
@@ -125,14 +145,16 @@ def test_two_hook_objects_in_a_row_record_the_same(scene):
 
 
 def test_record_takes_no_gradients(scene):
-    watched = Watched(scene, SETTINGS)
+    layer = next(module for name, module in scene.model.unet.named_modules()
+                 if name.startswith("output_blocks") and name.endswith("attn1"))
+    notebook = Notebook()
     with torch.enable_grad():
-        scene.model.unet.out[2].weight.requires_grad_(True)
+        layer.to_k.weight.requires_grad_(True)
         try:
-            scene.call(SETTINGS, passes=watched.passes)
+            scene.call(SETTINGS, memory=notebook)
         finally:
-            scene.model.unet.out[2].weight.requires_grad_(False)
-    assert not watched.calls[0][3].requires_grad
+            layer.to_k.weight.requires_grad_(False)
+    assert not any(part.requires_grad or part.grad_fn for pair in notebook.kept[0][2].values() for part in pair)
 
 
 def test_a_pass_goes_past_what_others_put_on_the_instance(scene):

@@ -102,9 +102,9 @@ def test_removing_early_and_again_is_harmless(scene):
 def test_an_idle_hook_object_inside_another_changes_nothing(scene):
     before, alone = traces(scene.model.unet), scene.call(SETTINGS)
     with scene.hooks(Settings(replacement_until=1)), scene.hooks(SETTINGS) as hooks:
-        assert torch.equal(steps(scene, hooks), alone)
+        assert torch.allclose(steps(scene, hooks), alone, atol=1e-5)
     with scene.hooks(SETTINGS) as hooks, scene.hooks(Settings(replacement_until=1)):
-        assert torch.equal(steps(scene, hooks), alone)
+        assert torch.allclose(steps(scene, hooks), alone, atol=1e-5)
     assert traces(scene.model.unet) == before
 
 
@@ -120,7 +120,7 @@ def test_entering_an_entered_object_leaves_nothing_behind(scene):
 def test_a_failed_installation_is_undone(scene, monkeypatch):
     before, layer = traces(scene.model.unet), scene.model.unet.output_blocks[1][1].transformer_blocks[0].attn1
     hooks = scene.hooks(SETTINGS)
-    monkeypatch.setattr(layer.to_v, "register_forward_hook", lambda *_: 1 / 0)
+    monkeypatch.setattr(layer.to_v, "register_forward_hook", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError), hooks:
         pass
     monkeypatch.undo()

@@ -114,7 +114,7 @@ def test_latents_after_every_step_equal_the_official_ones(replayed):
 
 
 def test_plain_attention_in_place_of_ours_is_no_parity(model, monkeypatch):
-    monkeypatch.setattr("lib_indetail.hooks.evaluate", lambda plan, call: call.output)
+    monkeypatch.setattr("lib_indetail.hooks.evaluate", lambda plan, call: call.own())
     case = load_case(DATA / "case_imgvar_strat4of10.safetensors")
     result = replay(case, model)
     assert relative_error(result.after_step[-1], case.tensors["sampling.latents_after_step"][-1, 1:]) > 1e-2

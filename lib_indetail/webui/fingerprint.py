@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Hashable
+from pathlib import Path
 
 import torch
 from modules import devices, sd_hijack, sd_vae, shared
 from PIL import Image
 
+from lib_indetail.chain import Chain
 from lib_indetail.settings import Settings
 from lib_indetail.webui.model import HostModel, Text
 
@@ -20,17 +22,27 @@ def of_latent(model: HostModel, picture: Image.Image) -> Hashable:
     return pixels, picture.size, *_weights(model), str(devices.dtype_vae)
 
 
+def of_banks(model: HostModel, settings: Settings, latent: torch.Tensor, *texts: Text) -> Hashable:
+    """The key of what the UNet makes of a chain's latents, read with these texts."""
+    return (of_chain(model, settings, latent, texts[0]), settings.blocks, *(_digests(text) for text in texts),
+            shared.opts.enable_quantization, shared.opts.upcast_attn)
+
+
 def of_chain(model: HostModel, settings: Settings, latent: torch.Tensor, text: Text) -> Hashable:
     """The key of a chain. The latent and the conditioning stand for all that made them: picture, crop, size, VAE;
     text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values."""
-    rows = sorted(text.items()) if isinstance(text, dict) else [("", text)]
-    return (settings.inversion, settings.nodes, _digest(latent), *((name, _digest(row)) for name, row in rows),
+    return (settings.inversion, settings.nodes, _digest(latent), _digests(text),
             _digest(model.sd_model.alphas_cumprod), model.prediction, *_weights(model), *_unet_options(model))
+
+
+def of_latents(chain: Chain) -> Hashable:
+    """A chain by its own numbers, where what made it is not the model at hand."""
+    return chain.sigmas, tuple(_digest(latent) for latent in chain.latents)
 
 
 def _weights(model: HostModel) -> tuple[Hashable, ...]:
     info = model.sd_model.sd_checkpoint_info
-    return (info.filename, info.sha256, model.sd_model.sd_model_hash, sd_vae.loaded_vae_file,
+    return (info.filename, _written(info.filename), info.sha256, model.sd_model.sd_model_hash, sd_vae.loaded_vae_file,
             sd_hijack.model_hijack.circular_enabled, str(devices.device))
 
 
@@ -53,6 +65,17 @@ def _hypernetworks() -> tuple[Hashable, ...]:
 def _free_u() -> str:
     """FreeU keeps its settings in a global and acts in every UNet call."""
     return repr(getattr(sys.modules.get("lib_free_u.global_state"), "instance", None))
+
+
+def _written(filename: str) -> tuple[int, int]:
+    """When a file was written and its size; it may have been replaced under its name."""
+    state = Path(filename).stat()
+    return state.st_mtime_ns, state.st_size
+
+
+def _digests(text: Text) -> Hashable:
+    rows = sorted(text.items()) if isinstance(text, dict) else [("", text)]
+    return tuple((name, _digest(row)) for name, row in rows)
 
 
 def _digest(tensor: torch.Tensor) -> str:

@@ -10,10 +10,10 @@ from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_sample
 from torch import nn
 
 from lib_indetail.errors import BadPicture
-from lib_indetail.hooks import RecordPass
 from lib_indetail.inversion import Model
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import plain_pass
+from lib_indetail.recording import RecordPass
 from lib_indetail.webui.guards import undisturbed
 
 Text = torch.Tensor | dict[str, torch.Tensor]

@@ -10,13 +10,14 @@ import torch
 from modules import devices
 from PIL import Image
 
+from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
-from lib_indetail.hooks import RecordPass
 from lib_indetail.inversion import Inverter
 from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor, placed
 from lib_indetail.preparation import prepare_chain
+from lib_indetail.recording import RecordPass
 from lib_indetail.settings import Settings
 from lib_indetail.webui import fingerprint
 from lib_indetail.webui.guards import undisturbed, untiled
@@ -40,12 +41,20 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
+class Reading:
+    """How a model reads an image latent: passes that record its banks, and what is remembered of them."""
+
+    passes: Mapping[str, RecordPass]
+    memory: BankMemory
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """An inverted picture, as `wish` has it. `content` says which latent cells are no padding (None: all); `clean` is
     its latent before any noise; `note` says what it took."""
 
     chain: Chain
-    passes: Mapping[str, RecordPass]
+    reading: Reading
     content: torch.Tensor | None
     clean: torch.Tensor
     text: Text
@@ -54,10 +63,10 @@ class Prepared:
 
 
 class Preparer:
-    """Inverts pictures, and remembers clean latents and chains in `latents` and `chains`."""
+    """Inverts pictures, and remembers clean latents, chains and banks."""
 
-    def __init__(self, latents: Cache, chains: Cache):
-        self._latents, self._chains = latents, chains
+    def __init__(self, latents: Cache, chains: Cache, banks: Cache):
+        self._latents, self._chains, self._banks = latents, chains, banks
 
     @torch.no_grad()
     def prepare(self, model: HostModel, wish: Wish) -> Prepared:
@@ -67,21 +76,25 @@ class Preparer:
         latent = self.clean_latent(model, fitted.picture)
         with_text = self._text(model, settings.text_for(wish.prompt), wish)
         chain, note = self._chain(model, settings, latent, with_text)
-        passes = self._passes(model, wish, latent, with_text)
-        return Prepared(chain, passes, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
+        reading = self._reading(model, wish, latent, with_text)
+        return Prepared(chain, reading, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
 
     @torch.no_grad()
-    def passes_on(self, model: HostModel, prepared: Prepared) -> Mapping[str, RecordPass]:
-        """The record passes of a model that takes over within a pass (a refiner): its own text, the same chain."""
+    def reading_on(self, model: HostModel, prepared: Prepared) -> Reading:
+        """How a model that takes over within a pass (a refiner) reads the same chain: with its own text."""
         text = self._text(model, prepared.wish.settings.text_for(prepared.wish.prompt), prepared.wish)
-        return self._passes(model, prepared.wish, prepared.clean, text)
+        return self._reading(model, prepared.wish, prepared.clean, text, prepared.chain)
 
     def _text(self, model: HostModel, text: str, wish: Wish) -> Text:
         return model.text(text, wish.width, wish.height, wish.steps, wish.hires_steps)
 
-    def _passes(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text) -> Mapping[str, RecordPass]:
+    def _reading(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text,
+                 of_another: Chain | None = None) -> Reading:
+        """`of_another` is the chain if another model has made it."""
         without_text = self._text(model, "", wish) if wish.settings.guidance < 1 else text
-        return image_passes(wish.settings, model.record_pass(text, latent), model.record_pass(without_text, latent))
+        passes = image_passes(wish.settings, model.record_pass(text, latent), model.record_pass(without_text, latent))
+        key = fingerprint.of_banks(model, wish.settings, latent, text, without_text)
+        return Reading(passes, BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another))))
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
         key = fingerprint.of_latent(model, picture)

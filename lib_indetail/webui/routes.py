@@ -70,8 +70,9 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
 
 
 def cache() -> dict[str, int]:
-    return {"pictures": len(runtime.latents), "inversions": len(runtime.chains),
-            "bytes": runtime.latents.bytes + runtime.chains.bytes}
+    """`levels` are noise levels whose keys and values are kept."""
+    return {"pictures": len(runtime.latents), "inversions": len(runtime.chains), "levels": len(runtime.banks),
+            "bytes": runtime.latents.bytes + runtime.chains.bytes, "bank_bytes": runtime.banks.bytes}
 
 
 def clear_cache() -> dict[str, int]:

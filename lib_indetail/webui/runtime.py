@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+import psutil
 from PIL import Image
 
 from lib_indetail.cache import Cache
@@ -24,7 +25,8 @@ class Runtime:
     def __init__(self) -> None:
         self.latents = Cache(_budget)
         self.chains = Cache(_budget)
-        self.preparer = Preparer(self.latents, self.chains)
+        self.banks = Cache(self._bank_budget)
+        self.preparer = Preparer(self.latents, self.chains, self.banks)
         self.rows = DenoiserRows()
         self.folder = PictureFolder(options.picture_folder)
 
@@ -55,6 +57,11 @@ class Runtime:
             self._keep(p, request.picture)
         sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
 
+    def _bank_budget(self) -> int:
+        """As set; or a quarter of the memory that would be free without the bank."""
+        chosen = int(options.value("indetail_bank_mb"))
+        return chosen * 2**20 if chosen >= 0 else (psutil.virtual_memory().available + self.banks.bytes) // 4
+
     @staticmethod
     def _request(p, args: tuple) -> Request:
         return Request.of(args, getattr(p, OVERRIDES, None))
@@ -67,8 +74,8 @@ class Runtime:
 
     def clear(self) -> None:
         """Forget everything prepared."""
-        self.latents.clear()
-        self.chains.clear()
+        for cache in (self.latents, self.chains, self.banks):
+            cache.clear()
 
 
 def is_inner() -> bool:

@@ -129,12 +129,12 @@ class Run:
         unet = HostModel(shared.sd_model).unet
 
         def hooks_on(model: HostModel) -> InDetailHooks:
-            passes = prepared.passes
+            reading = prepared.reading
             if model.unet is not unet:
                 refuse_unsupported()
-                passes = self._preparer.passes_on(model, prepared)
-            return InDetailHooks(model.unet, prepared.chain.at, passes, planner(settings, keep),
-                                 blocks=settings.blocks, attention=WebuiAttention())
+                reading = self._preparer.reading_on(model, prepared)
+            return InDetailHooks(model.unet, prepared.chain.at, reading.passes, planner(settings, keep),
+                                 blocks=settings.blocks, attention=WebuiAttention(), memory=reading.memory)
 
         try:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),

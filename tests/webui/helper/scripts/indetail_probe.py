@@ -11,7 +11,7 @@ from indetail_obstacles import OBSTACLES, WITHIN
 from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
-from lib_indetail import hooks
+from lib_indetail import hooks, recording
 from lib_indetail.errors import InDetailError
 from lib_indetail.webui import indetail, preparing
 from lib_indetail.webui import model as indetail_model
@@ -137,10 +137,10 @@ def spy_on_records():
         return encode_text(self, prompt, *args)
 
     indetail_model.HostModel.text = spied_text
-    record = hooks.InDetailHooks._record
+    read = recording.Recorder.bank
 
-    def spied_bank(self, bank, x, timesteps):
-        recorded = record(self, bank, x, timesteps)
+    def spied_bank(self, bank, sigma, x, timesteps):
+        recorded = read(self, bank, sigma, x, timesteps)
         digest = hashlib.sha256()
         for tensor in (tensor for pair in recorded.values() for tensor in pair):
             digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
@@ -148,7 +148,7 @@ def spy_on_records():
         probe.layers = len(recorded)
         return recorded
 
-    hooks.InDetailHooks._record = spied_bank
+    recording.Recorder.bank = spied_bank
     spied_record.spied = True
     indetail_model.HostModel.record_pass, preparing.Preparer.prepare = spied_record, spied_prepare
 
@@ -292,7 +292,7 @@ def add_routes(_, app: FastAPI):
         """Our attention put out of action, to see which tests notice."""
         if body["on"]:
             probe.attention = hooks.evaluate
-            hooks.evaluate = lambda plan, call: call.output
+            hooks.evaluate = lambda plan, call: call.own()
         else:
             hooks.evaluate = probe.attention
         return {}
