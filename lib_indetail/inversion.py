@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ import torch
 
 from lib_indetail.chain import Chain
 from lib_indetail.errors import Interrupted
-from lib_indetail.noise import NoiseSchedule, noise_of
+from lib_indetail.noise import NoiseSchedule, abar_of_sigma, noise_of
 
 Model = Callable[[torch.Tensor, float], torch.Tensor]
 Progress = Callable[[int, int], None]
@@ -71,6 +72,31 @@ class Inverter:
         latents = tuple(a**0.5 * latent + (1 - a) ** 0.5 * noise for a in abars)
         return Chain(tuple(self.schedule.sigma(t) for t in ends), latents)
 
+    def one_pass(self, model: Model, latent: torch.Tensor, sigmas: Sequence[float],
+                 seen: Callable[[float], AbstractContextManager] | None = None) -> Chain:
+        """One UNet call a level, the record included: the chain holds the latents that were evaluated.
+
+        Each level's latent is guessed along the noise that the two levels below lead on to and evaluated, and the walk
+        goes on along the noise found there: one fixed-point iteration. So what its call shows is what a record pass
+        would show; the call of a level is made inside `seen(sigma)`. One more call finds the first noise. `sigmas` are
+        the levels that will be sampled at, in any order; the clean latent's own level and below are left to it.
+        """
+        clean = self.schedule.sigma(0.0)
+        levels = [clean, *sorted({sigma for sigma in sigmas if sigma > clean})]
+        if len(levels) < 2:
+            raise ValueError("a one-pass inversion needs a noise level above the clean latent's.")
+        noise = before = self._noise(model, latent, self.schedule.timestep(levels[1]))
+        self._report(1, len(levels))
+        z, evaluated = latent, [latent]
+        for done, (low, high) in enumerate(pairwise(levels), 2):
+            evaluated.append(_between(z, 2 * noise - before, low, high))
+            with seen(high) if seen else nullcontext():
+                found = self._noise(model, evaluated[-1], self.schedule.timestep(high))
+            noise, before = found, noise if done > 2 else found
+            z = _between(z, noise, low, high)
+            self._report(done, len(levels))
+        return Chain(tuple(levels), tuple(evaluated))
+
     def reconstruct(self, model: Model, chain: Chain, nodes: Sequence[float] | None = None) -> torch.Tensor:
         """Sample back from the chain's noisiest node over the same nodes, without guidance: the clean latent."""
         nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
@@ -96,6 +122,11 @@ class Inverter:
     def _report(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
+
+
+def _between(z: torch.Tensor, noise: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """A DDIM step from one sigma to another along a given noise."""
+    return (z / abar_of_sigma(low) ** 0.5 + (high - low) * noise) * abar_of_sigma(high) ** 0.5
 
 
 @dataclass(frozen=True)

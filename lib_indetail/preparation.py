@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
 import torch
 
 from lib_indetail.chain import Chain
@@ -12,13 +15,18 @@ REFINEMENTS = 2
 _RENOISE_SEED = 0
 
 
-def prepare_chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.Tensor) -> Chain:
-    """The chain of a clean latent [1, C, H, W], at the settings' nodes."""
+def prepare_chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.Tensor,
+                  sigmas: Sequence[float] = (), seen: Callable[[float], AbstractContextManager] | None = None) -> Chain:
+    """The chain of a clean latent [1, C, H, W], at the settings' nodes; of the one-pass kind at `sigmas`, if there are
+    any. `seen` is for that kind: see `Inverter.one_pass`."""
     nodes = ddim_nodes(settings.nodes, len(inverter.schedule))
     if settings.inversion == "DDIM":
         return inverter.ddim(model, latent, nodes)
     if settings.inversion == "refined":
         return inverter.refined(model, latent, nodes, REFINEMENTS)
+    if settings.inversion == "one pass":
+        levels = sigmas or [inverter.schedule.sigma(t) for t in nodes]
+        return inverter.one_pass(model, latent, levels, seen)
     return inverter.renoise(latent, fixed_noise(latent))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import torch
@@ -35,6 +36,7 @@ class Recorder:
                  passes: Mapping[str, RecordPass], memory: Memory | None = None):
         self._layers, self._latent_at, self._passes, self._memory = dict(layers), latent_at, dict(passes), memory
         self._recorded: dict[str, dict[int, torch.Tensor]] | None = None
+        self._to_the_end = False
 
     @property
     def active(self) -> bool:
@@ -62,18 +64,30 @@ class Recorder:
                 self._memory.keep(bank, sigma, layers)
         return layers
 
+    @contextlib.contextmanager
+    def listening(self, bank: str, sigma: float) -> Iterator[None]:
+        """What a whole pass of the image latent inside shows is kept as its bank at that level."""
+        with self._recording(to_the_end=True) as recorded:
+            yield
+        if self._memory:
+            self._memory.keep(bank, sigma, recorded)
+
     def forget(self) -> None:
         self._recorded = None
 
     def _run(self, bank: str, latent: torch.Tensor, timesteps: torch.Tensor) -> Layers:
-        self._recorded = {name: {} for name in self._layers}
+        with self._recording(to_the_end=False) as recorded, contextlib.suppress(_Enough), torch.no_grad():
+            self._passes[bank](latent, timesteps)
+        return recorded
+
+    @contextlib.contextmanager
+    def _recording(self, to_the_end: bool) -> Iterator[Layers]:
+        """The layers' keys and values, which are there when it ends."""
+        layers: Layers = {}
+        self._recorded, self._to_the_end = {name: {} for name in self._layers}, to_the_end
         try:
-            with torch.no_grad():
-                self._passes[bank](latent, timesteps)
-        except _Enough:
-            pass
-        try:
-            return {name: (parts[0], parts[1]) for name, parts in self._recorded.items()}
+            yield layers
+            layers.update({name: (parts[0], parts[1]) for name, parts in self._recorded.items()})
         finally:
             self._recorded = None
 
@@ -82,7 +96,7 @@ class Recorder:
             if self._recorded is None:
                 return
             self._recorded[name][index] = output.detach().reshape(1, -1, output.shape[-1])
-            if all(len(parts) == 2 for parts in self._recorded.values()):
+            if not self._to_the_end and all(len(parts) == 2 for parts in self._recorded.values()):
                 raise _Enough
 
         return indetail_after_projection

@@ -8,8 +8,12 @@ import torch
 from lib_indetail.bank import BankMemory, size_of
 from lib_indetail.cache import Cache
 from lib_indetail.errors import CannotAct
-from lib_indetail.passes import image_passes
+from lib_indetail.installed import Installed
+from lib_indetail.inversion import Inverter
+from lib_indetail.layers import self_attention_layers
+from lib_indetail.passes import as_model, image_passes
 from lib_indetail.plans import IMAGE
+from lib_indetail.recording import Recorder
 from lib_indetail.settings import Settings
 from tests.small import Scene, randn
 
@@ -108,7 +112,8 @@ def test_a_runs_own_levels_do_not_push_each_other_out():
     memory = BankMemory(cache, "picture")
     for sigma in (1.0, 2.0, 3.0):
         memory.keep(IMAGE, sigma, layers(sigma))
-    assert [memory.recall(IMAGE, sigma, torch.device("cpu")) is None for sigma in (1.0, 2.0, 3.0)] == [False, False, True]
+    missing = [sigma for sigma in (1.0, 2.0, 3.0) if memory.recall(IMAGE, sigma, torch.device("cpu")) is None]
+    assert missing == [3.0]
 
 
 def test_levels_that_differ_by_rounding_are_one_and_others_are_not():
@@ -134,3 +139,22 @@ def test_a_call_on_another_size_is_refused_even_if_everything_is_remembered(scen
     with scene.hooks(SETTINGS, memory=BankMemory(cache, "picture")) as hooks, pytest.raises(CannotAct, match="size"), \
             hooks.evaluation(scene.model.schedule.sigma(801), 0.199, scene.roles):
         scene.model.unet(randn(4, 4, 8, 16), torch.full((4,), 801.0), context=scene.context)
+
+
+def test_a_one_pass_inversion_leaves_nothing_to_record(scene):
+    model, cache = scene.model, Cache(lambda: ROOM)
+    memory, sigmas = BankMemory(cache, "picture"), [scene.model.schedule.sigma(t) for t in (801, 601, 401, 201)]
+    recorder, installed = Recorder(self_attention_layers(model.unet), lambda sigma: None, {}, memory), Installed()
+    recorder.install(installed)
+    try:
+        chain = Inverter(model.schedule).one_pass(as_model(scene.with_text), randn(1, 4, 8, 8, seed=5), sigmas,
+                                                  lambda sigma: recorder.listening(IMAGE, sigma))
+    finally:
+        installed.remove()
+    counted = Counted(scene)
+    passes = counted.passes(SETTINGS)
+    read = scene.sample(scene.hooks(SETTINGS, passes=passes, latent_at=chain.at, memory=memory))
+    assert counted.banks == []
+    live = scene.sample(scene.hooks(SETTINGS, passes=passes, latent_at=chain.at))
+    assert counted.banks == [IMAGE] * 4
+    assert (read[-1] - live[-1]).abs().max() < 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 
 import pytest
@@ -54,6 +55,44 @@ def test_every_kind_makes_its_number_of_unet_calls(schedule, kind, calls_a_node)
     assert chain.at(schedule.sigma(0)) is CLEAN or kind == "re-noise"
 
 
+def test_a_one_pass_inversion_calls_once_a_level_and_once_more(schedule):
+    model, sigmas = LinearModel(schedule), [schedule.sigma(t) for t in (901, 301, 601, 301)]
+    chain = prepare_chain(Settings(inversion="one pass"), Inverter(schedule), model, CLEAN, sigmas)
+    assert [round(t, 3) for _, t in model.calls] == [301, 301, 601, 901]
+    assert chain.sigmas == (schedule.sigma(0), *sorted(set(sigmas)))
+
+
+def test_a_one_pass_chain_holds_what_was_evaluated_and_each_call_is_announced(schedule):
+    model, seen = LinearModel(schedule), []
+
+    @contextlib.contextmanager
+    def listening(sigma):
+        before = len(model.calls)
+        yield
+        seen.append((sigma, *(z for z, _ in model.calls[before:])))
+
+    chain = Inverter(schedule).one_pass(model, CLEAN, [schedule.sigma(t) for t in ddim_nodes(6)], listening)
+    assert [sigma for sigma, *_ in seen] == list(chain.sigmas[1:])
+    assert all(len(calls) == 1 and torch.equal(calls[0], z) and torch.equal(chain.at(sigma), z)
+               for (sigma, *calls), z in zip(seen, chain.latents[1:]))
+
+
+def test_without_levels_a_one_pass_inversion_takes_the_settings_nodes(schedule):
+    chain = prepare_chain(Settings(inversion="one pass", nodes=7), Inverter(schedule), LinearModel(schedule), CLEAN)
+    assert chain.sigmas == tuple(schedule.sigma(t) for t in (0, *ddim_nodes(7)))
+
+
+@pytest.mark.parametrize("sigmas", [[0.0], [0.001, -1.0]])
+def test_a_one_pass_inversion_without_a_level_to_go_to_is_refused(schedule, sigmas):
+    with pytest.raises(ValueError, match="needs a noise level"):
+        Inverter(schedule).one_pass(LinearModel(schedule), CLEAN, sigmas)
+
+
+def test_levels_at_the_clean_latent_are_left_to_it(schedule):
+    clean, sigmas = schedule.sigma(0), [0.0, schedule.sigma(0), schedule.sigma(0) / 2, 3.0]
+    assert Inverter(schedule).one_pass(LinearModel(schedule), CLEAN, sigmas).sigmas == (clean, 3.0)
+
+
 def test_noise_is_predicted_at_the_target_timestep_on_the_latent_below(schedule):
     model = LinearModel(schedule)
     chain = Inverter(schedule).ddim(model, CLEAN, ddim_nodes(5))
@@ -73,7 +112,7 @@ def test_nodes_may_be_fractional_timesteps(schedule):
     assert chain.sigmas == tuple(schedule.sigma(t) for t in (0, 10.5, 600.25))
 
 
-@pytest.mark.parametrize(("kind", "total"), [("DDIM", 6), ("refined", 18)])
+@pytest.mark.parametrize(("kind", "total"), [("DDIM", 6), ("refined", 18), ("one pass", 7)])
 def test_progress_is_told_after_every_call(schedule, kind, total):
     told = []
     inverter = Inverter(schedule, progress=lambda *step: told.append(step))
@@ -81,7 +120,7 @@ def test_progress_is_told_after_every_call(schedule, kind, total):
     assert told == [(done, total) for done in range(1, total + 1)]
 
 
-@pytest.mark.parametrize(("kind", "total"), [("DDIM", 4), ("refined", 12)])
+@pytest.mark.parametrize(("kind", "total"), [("DDIM", 4), ("refined", 12), ("one pass", 5)])
 def test_an_interrupt_before_any_call_stops_the_inversion_there(schedule, kind, total):
     for last in range(total):
         model = LinearModel(schedule)
@@ -166,4 +205,13 @@ def test_refined_inversion_cuts_the_reconstruction_error_at_20_nodes_to_a_tenth(
     model, inverter, nodes = as_model(plain_pass(tiny.unet, text)), Inverter(tiny.schedule), ddim_nodes(20)
     errors = [reconstruction_error(latents[:1], inverter.reconstruct(model, chain, nodes)).latent
               for chain in (inverter.ddim(model, latents[:1], nodes), inverter.refined(model, latents[:1], nodes))]
+    assert errors[1] < 0.1 * errors[0], errors
+
+
+def test_one_pass_inversion_is_closer_than_ddim_at_the_same_price(tiny, golden):
+    latents, text = golden
+    model, inverter, nodes = as_model(plain_pass(tiny.unet, text)), Inverter(tiny.schedule), ddim_nodes(20)
+    sigmas = [tiny.schedule.sigma(t) for t in nodes]
+    errors = [reconstruction_error(latents[:1], inverter.reconstruct(model, chain, nodes)).latent
+              for chain in (inverter.ddim(model, latents[:1], nodes), inverter.one_pass(model, latents[:1], sigmas))]
     assert errors[1] < 0.1 * errors[0], errors

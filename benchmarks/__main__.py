@@ -1,0 +1,93 @@
+"""`python -m benchmarks`: what reading a picture costs, as ratios to plain generation measured in the same run.
+
+Writes a section of benchmarks/results.md. On a GPU the standard case is 512x512, on a CPU 256x256.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.bounds import bounds, timed
+from benchmarks.work import Work, sd15_unet
+
+RESULTS = Path(__file__).parent / "results.md"
+COLD = {"cold, DDIM": "DDIM", "cold, refined": "refined", "cold, re-noise": "re-noise", "cold, one pass": "one pass"}
+
+
+def arms(work: Work) -> dict:
+    return {"plain": work.plain, "warm": work.warm, "no bank": work.without_bank,
+            **{name: work.cold(inversion) for name, inversion in COLD.items()}}
+
+
+def measure(work: Work, rounds: int) -> tuple[dict[str, list[float]], dict[str, int], dict[str, int]]:
+    """Seconds of every run, rows that went through the UNet, and bytes of device memory above plain."""
+    work.prepare()
+    calls = arms(work)
+    seconds, rows, memory = {name: [] for name in calls}, {}, {}
+    for turn in range(rounds):
+        for name in list(calls)[::1 if turn % 2 == 0 else -1]:
+            work.calls.clear()
+            if work.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            seconds[name].append(timed(work, calls[name]))
+            rows[name] = sum(work.calls)
+            memory[name] = torch.cuda.max_memory_allocated() if work.device.type == "cuda" else 0
+    return seconds, rows, {name: peak - memory["plain"] for name, peak in memory.items()}
+
+
+def targets(batch: int, b: dict[str, float]) -> dict[str, float]:
+    """The highest ratio that is aimed at, from the bounds of the same run."""
+    c1, r, a = b["c1"], b["r"], b["a"]
+    aims = {"warm": min(1 + a + 0.05, 1.10), "no bank": 1 + c1 + a + 0.08,
+            "cold, DDIM": 1 + c1 + r + a + 0.10, "cold, one pass": 1 + c1 + a + 0.10}
+    if batch == 4:
+        aims |= {"no bank": min(aims["no bank"], 1.45), "cold, DDIM": min(aims["cold, DDIM"], 1.6),
+                 "cold, one pass": min(aims["cold, one pass"], 1.6)}
+    return aims
+
+
+def section(work: Work, rounds: int, machine: str) -> str:
+    b = bounds(work)
+    seconds, rows, memory = measure(work, rounds)
+    plain, aims = median(seconds["plain"]), targets(work.batch, b)
+    lines = [f"## {8 * work.cells}x{8 * work.cells}, batch {work.batch}, {work.steps} steps, "
+             f"{str(work.dtype).removeprefix('torch.')}, {machine}", "",
+             f"Medians of {rounds} runs. c1 = {b['c1']:.2f}, r = {b['r']:.2f}, a = {b['a']:.3f} plain steps; "
+             f"bank {work.bank.bytes / 2**20:.0f} MB.", "",
+             "| | times plain | aim | met | UNet rows | device memory above plain |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for name, each in seconds.items():
+        ratio, aim = median(each) / plain, aims.get(name)
+        met = "" if aim is None else "yes" if ratio <= aim else "no"
+        above = f"{memory[name] / 2**20:.0f} MB" if work.device.type == "cuda" else ""
+        lines.append(f"| {name} | {ratio:.2f} | {f'{aim:.2f}' if aim else ''} | {met} | {rows[name]} | {above} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.splitlines()[0])
+    cuda = torch.cuda.is_available()
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--size", type=int, default=512 if cuda else 256)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5 if cuda else 3)
+    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], default="float16" if cuda else "float32")
+    arguments = parser.parse_args()
+    device, dtype = torch.device("cuda" if cuda else "cpu"), getattr(torch, arguments.dtype)
+    cpu = f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
+    machine = torch.cuda.get_device_name() if cuda else cpu
+    unet = sd15_unet(device, dtype)
+    for batch in arguments.batch:
+        work = Work(unet, batch, arguments.size // 8, arguments.steps, arguments.steps, device, dtype)
+        text = section(work, arguments.rounds, machine)
+        print(text, flush=True)
+        RESULTS.write_text((RESULTS.read_text() if RESULTS.exists() else "# Results\n") + "\n" + text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The work that is timed: one generation with classifier-free guidance on a UNet of SD 1.5's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from embedded.model import alphas_cumprod, build_unet
+from lib_indetail.bank import BankMemory
+from lib_indetail.cache import Cache
+from lib_indetail.chain import Chain
+from lib_indetail.hooks import InDetailHooks
+from lib_indetail.installed import Installed
+from lib_indetail.inversion import Inverter, ddim_nodes
+from lib_indetail.layers import self_attention_layers
+from lib_indetail.noise import NoiseSchedule
+from lib_indetail.passes import as_model, image_passes, plain_pass
+from lib_indetail.plans import IMAGE, planner
+from lib_indetail.preparation import prepare_chain
+from lib_indetail.recording import Recorder
+from lib_indetail.settings import Settings
+from lib_indetail.window import position
+
+SD15 = dict(image_size=32, model_channels=320, attention_resolutions=[4, 2, 1], num_res_blocks=2,
+            channel_mult=[1, 2, 4, 4], num_heads=8, context_dim=768)
+SCALE = 5.0
+
+
+@dataclass(eq=False)
+class Work:
+    """`batch` pictures of `cells` x `cells` latent cells in `steps` DDIM steps, with an image prompt or without.
+
+    Weights and conditionings are random; that changes no cost. `calls` counts rows of every UNet call.
+    """
+
+    unet: nn.Module
+    batch: int
+    cells: int
+    steps: int = 20
+    nodes: int = 20
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self.schedule = NoiseSchedule(alphas_cumprod())
+        self.timesteps = ddim_nodes(self.steps)[::-1]
+        generator = torch.Generator().manual_seed(1)
+        self.picture, self.noise, self.text = (
+            torch.randn(shape, generator=generator).to(self.device, self.dtype) for shape in
+            ((1, 4, self.cells, self.cells), (self.batch, 4, self.cells, self.cells), (2, 77, 768)))
+        self.bank = Cache(lambda: 64 * 2**30)
+        self.chain: Chain | None = None
+        self.calls: list[int] = []
+
+    def plain(self) -> torch.Tensor:
+        return self._sampled(None)
+
+    def warm(self) -> torch.Tensor:
+        """Chain and bank are there."""
+        return self._sampled(self.chain, BankMemory(self.bank, "picture"))
+
+    def without_bank(self) -> torch.Tensor:
+        """The chain is there, and nothing is kept of what is recorded."""
+        return self._sampled(self.chain)
+
+    def cold(self, inversion: str) -> Callable[[], torch.Tensor]:
+        """Nothing is there."""
+        def run() -> torch.Tensor:
+            memory = BankMemory(Cache(lambda: 64 * 2**30), "picture")
+            return self._sampled(self.inverted(inversion, memory), memory)
+
+        return run
+
+    def prepare(self) -> None:
+        """What `warm` and `without_bank` find."""
+        self.chain = self.inverted("DDIM", None)
+        self.warm()
+
+    @torch.no_grad()
+    def inverted(self, inversion: str, memory: BankMemory | None) -> Chain:
+        settings = Settings(inversion=inversion, nodes=self.nodes)
+        recorder = Recorder(self_attention_layers(self.unet), lambda sigma: self.picture, {}, memory)
+        installed = Installed()
+        recorder.install(installed)
+        try:
+            return prepare_chain(settings, Inverter(self.schedule), as_model(self._image_pass()), self.picture,
+                                 [self.schedule.sigma(t) for t in self.timesteps],
+                                 lambda sigma: recorder.listening(IMAGE, sigma))
+        finally:
+            installed.remove()
+
+    def _image_pass(self):
+        run = plain_pass(self.unet, self.text[:1])
+
+        def counted(z, timesteps):
+            self.calls.append(len(z))
+            return run(z, timesteps.to(self.device))
+
+        return counted
+
+    @torch.no_grad()
+    def _sampled(self, chain: Chain | None, memory: BankMemory | None = None) -> torch.Tensor:
+        if chain is None:
+            return self._denoised(self._evaluate)
+        settings = Settings()
+        passes = image_passes(settings, self._image_pass(), self._image_pass())
+        with InDetailHooks(self.unet, chain.at, passes, planner(settings), memory=memory) as hooks:
+            roles = ["cond"] * self.batch + ["uncond"] * self.batch
+
+            def evaluate(z, t):
+                with hooks.evaluation(self.schedule.sigma(t), position(t), roles):
+                    return self._evaluate(z, t)
+
+            return self._denoised(evaluate)
+
+    def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
+        z = self.noise
+        for t, after in zip(self.timesteps, [*self.timesteps[1:], 0]):
+            here, there = self.schedule.abar(t), self.schedule.abar(after)
+            noise = evaluate(z, t)
+            z = there**0.5 * (z - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise
+        return z
+
+    def _evaluate(self, z: torch.Tensor, t: int) -> torch.Tensor:
+        self.calls.append(2 * len(z))
+        context = self.text.repeat_interleave(len(z), dim=0)
+        output = self.unet(torch.cat([z, z]), torch.full((2 * len(z),), t, device=self.device), context=context)
+        cond, uncond = output.chunk(2)
+        return uncond + SCALE * (cond - uncond)
+
+
+def sd15_unet(device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """SD 1.5's UNet with small random weights."""
+    torch.manual_seed(0)
+    with torch.device(device):
+        unet = build_unet(**SD15)
+    for module in unet.modules():
+        for parameter in module.parameters(recurse=False):
+            nn.init.normal_(parameter, std=0.01)
+    return unet.to(device, dtype).eval().requires_grad_(False)
