@@ -112,6 +112,15 @@ class Person:
         field.fill(choice)
         self.page.locator("ul.options li", has_text=choice).first.click()
 
+    def fill_late(self, selector: str, value: str) -> None:
+        """A field that the host fills anew a moment after another one was changed."""
+        for _ in range(20):
+            self.fill(selector, value)
+            self.page.wait_for_timeout(700)
+            if self.page.locator(selector).first.input_value() == value:
+                return
+        raise AssertionError(f"{selector} does not keep {value!r}")
+
     def shot(self, name: str) -> None:
         if SHOTS:
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)

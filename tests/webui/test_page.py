@@ -20,7 +20,7 @@ def test_the_accordion_is_closed_and_off_in_both_tabs(browser, host):
 
 def test_a_picture_goes_in_and_its_details_come_out(person, picture):
     person.enable()
-    assert "Drop in a picture" in person.own("plan").inner_text()
+    person.wait_for("plan", "Drop in a picture")
     person.shot("empty")
     person.drop(picture)
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"

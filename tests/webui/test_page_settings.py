@@ -146,7 +146,8 @@ def plot(person, *axes: tuple[str, str]) -> None:
     person.choose("#txt2img_script_container #script_list", "X/Y/Z plot")
     for name, (label, values) in zip("xy", axes):
         person.choose(f"#script_txt2img_xyz_plot_{name}_type", f"[InDetail] {label}")
-        person.fill(f"#script_txt2img_xyz_plot_{name}_values textarea", values)
+        person.page.wait_for_timeout(700)
+        person.fill_late(f"#script_txt2img_xyz_plot_{name}_values textarea", values)
     person.generate()
 
 
