@@ -13,14 +13,13 @@ from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.hooks import InDetailHooks
-from lib_indetail.installed import Installed
 from lib_indetail.inversion import Inverter, ddim_nodes
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import as_model, image_passes, plain_pass
 from lib_indetail.plans import IMAGE, planner
 from lib_indetail.preparation import prepare_chain
-from lib_indetail.recording import Recorder
+from lib_indetail.recording import listened
 from lib_indetail.settings import Settings
 from lib_indetail.window import position
 
@@ -82,15 +81,10 @@ class Work:
     @torch.no_grad()
     def inverted(self, inversion: str, memory: BankMemory | None) -> Chain:
         settings = Settings(inversion=inversion, nodes=self.nodes)
-        recorder = Recorder(self_attention_layers(self.unet), lambda sigma: self.picture, {}, memory)
-        installed = Installed()
-        recorder.install(installed)
-        try:
-            return prepare_chain(settings, Inverter(self.schedule), as_model(self._image_pass()), self.picture,
-                                 [self.schedule.sigma(t) for t in self.timesteps],
-                                 lambda sigma: recorder.listening(IMAGE, sigma))
-        finally:
-            installed.remove()
+        sigmas = [self.schedule.sigma(t) for t in self.timesteps]
+        with listened(self_attention_layers(self.unet), memory or BankMemory(Cache(lambda: 0), None), IMAGE) as seen:
+            return prepare_chain(settings, Inverter(self.schedule), as_model(self._image_pass()), self.picture, sigmas,
+                                 seen)
 
     def _image_pass(self):
         run = plain_pass(self.unet, self.text[:1])

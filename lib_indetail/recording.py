@@ -102,6 +102,19 @@ class Recorder:
         return indetail_after_projection
 
 
+@contextlib.contextmanager
+def listened(layers: Mapping[str, nn.Module], memory: Memory,
+             bank: str) -> Iterator[Callable[[float], contextlib.AbstractContextManager]]:
+    """Gives `seen(sigma)`: the memory keeps what a pass inside that shows, as the bank at this level. For a one-pass
+    inversion."""
+    recorder, installed = Recorder(layers, {}.__getitem__, {}, memory), Installed()
+    recorder.install(installed)
+    try:
+        yield lambda sigma: recorder.listening(bank, sigma)
+    finally:
+        installed.remove()
+
+
 class _Enough(Exception):
     """All layers are recorded: the rest of the pass would be for nothing."""
 

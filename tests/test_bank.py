@@ -8,12 +8,11 @@ import torch
 from lib_indetail.bank import BankMemory, size_of
 from lib_indetail.cache import Cache
 from lib_indetail.errors import CannotAct
-from lib_indetail.installed import Installed
 from lib_indetail.inversion import Inverter
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.passes import as_model, image_passes
 from lib_indetail.plans import IMAGE
-from lib_indetail.recording import Recorder
+from lib_indetail.recording import listened
 from lib_indetail.settings import Settings
 from tests.small import Scene, randn
 
@@ -144,13 +143,8 @@ def test_a_call_on_another_size_is_refused_even_if_everything_is_remembered(scen
 def test_a_one_pass_inversion_leaves_nothing_to_record(scene):
     model, cache = scene.model, Cache(lambda: ROOM)
     memory, sigmas = BankMemory(cache, "picture"), [scene.model.schedule.sigma(t) for t in (801, 601, 401, 201)]
-    recorder, installed = Recorder(self_attention_layers(model.unet), lambda sigma: None, {}, memory), Installed()
-    recorder.install(installed)
-    try:
-        chain = Inverter(model.schedule).one_pass(as_model(scene.with_text), randn(1, 4, 8, 8, seed=5), sigmas,
-                                                  lambda sigma: recorder.listening(IMAGE, sigma))
-    finally:
-        installed.remove()
+    with listened(self_attention_layers(model.unet), memory, IMAGE) as seen:
+        chain = Inverter(model.schedule).one_pass(as_model(scene.with_text), randn(1, 4, 8, 8, seed=5), sigmas, seen)
     counted = Counted(scene)
     passes = counted.passes(SETTINGS)
     read = scene.sample(scene.hooks(SETTINGS, passes=passes, latent_at=chain.at, memory=memory))

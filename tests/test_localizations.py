@@ -29,7 +29,7 @@ def option_texts() -> set[str]:
     """Labels and explanations on the Settings page; the host puts the latter in parentheses."""
     tree = ast.parse((ROOT / "lib_indetail" / "webui" / "options.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "add"]
-    assert len(calls) == 8
+    assert len(calls) == 9
     return {text for call in calls for text in (call.args[1].value, f"({call.args[2].value})")}
 
 

@@ -29,7 +29,7 @@ def test_it_says_what_is_on_the_settings_page():
     options = (ROOT / "lib_indetail" / "webui" / "options.py").read_text(encoding="utf-8")
     labels = re.findall(r'add\("indetail_\w+", "([^",]+)', options)
     table = README.split("| Settings > InDetail |")[1].split("\n\n")[0]
-    assert len(labels) == 8
+    assert len(labels) == 9
     assert all(any(row.startswith(f"| {label[:24]}") for row in table.splitlines()) for label in labels)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,16 +22,20 @@ def of_latent(model: HostModel, picture: Image.Image) -> Hashable:
     return pixels, picture.size, *_weights(model), str(devices.dtype_vae)
 
 
-def of_banks(model: HostModel, settings: Settings, latent: torch.Tensor, *texts: Text) -> Hashable:
+def of_banks(model: HostModel, settings: Settings, latent: torch.Tensor, sigmas: Sequence[float],
+             *texts: Text) -> Hashable:
     """The key of what the UNet makes of a chain's latents, read with these texts."""
-    return (of_chain(model, settings, latent, texts[0]), settings.blocks, *(_digests(text) for text in texts),
+    return (of_chain(model, settings, latent, texts[0], sigmas), settings.blocks, *(_digests(text) for text in texts),
             shared.opts.enable_quantization, shared.opts.upcast_attn)
 
 
-def of_chain(model: HostModel, settings: Settings, latent: torch.Tensor, text: Text) -> Hashable:
+def of_chain(model: HostModel, settings: Settings, latent: torch.Tensor, text: Text,
+             sigmas: Sequence[float] = ()) -> Hashable:
     """The key of a chain. The latent and the conditioning stand for all that made them: picture, crop, size, VAE;
-    text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values."""
-    return (settings.inversion, settings.nodes, _digest(latent), _digests(text),
+    text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values. The nodes of the one-pass kind
+    are `sigmas`."""
+    nodes = tuple(sigmas) if settings.inversion == "one pass" and sigmas else settings.nodes
+    return (settings.inversion, nodes, _digest(latent), _digests(text),
             _digest(model.sd_model.alphas_cumprod), model.prediction, *_weights(model), *_unet_options(model))
 
 

@@ -11,8 +11,8 @@ from modules import paths_internal, shared
 from lib_indetail.settings import TASKS
 
 SECTION = ("indetail", "InDetail")
-DEFAULTS = {"indetail_cache_mb": 256, "indetail_bank_mb": -1, "indetail_task": next(iter(TASKS)),
-            "indetail_go_on": False, "indetail_inner": False, "indetail_folder": "indetail_pictures",
+DEFAULTS = {"indetail_cache_mb": 256, "indetail_bank_mb": -1, "indetail_disk_mb": 256,
+            "indetail_task": next(iter(TASKS)), "indetail_go_on": False, "indetail_inner": False, "indetail_folder": "indetail_pictures",
             "indetail_keep": False, "indetail_log": "WARNING"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -25,6 +25,11 @@ def value(name: str):
 def picture_folder() -> Path:
     """Where pictures are taken from by name; a relative one lies in the host's data folder."""
     return Path(paths_internal.data_path, value("indetail_folder") or DEFAULTS["indetail_folder"])
+
+
+def chain_folder() -> Path:
+    """Where inverted pictures are kept over a restart."""
+    return Path(paths_internal.data_path, "indetail_chains")
 
 
 def set_log_level() -> None:
@@ -46,6 +51,9 @@ def add_options() -> None:
     add("indetail_cache_mb", "Memory for inverted pictures, in MB",
         "an inverted picture of 512x512 takes 3; 0 inverts anew every time",
         gr.Slider, {"minimum": 0, "maximum": 4096, "step": 16})
+    add("indetail_disk_mb", "Disk space for inverted pictures, in MB",
+        "so that they are still there after a restart; they lie in indetail_chains in the WebUI's data folder, and "
+        "show the pictures to whoever can read them; 0 is off", gr.Slider, {"minimum": 0, "maximum": 8192, "step": 16})
     add("indetail_bank_mb", "Memory for keys and values, in MB",
         "what later generations read in place of computing it; 20 steps at 512x512 take 550 with SD 1.5; -1 is a "
         "quarter of what is free, 0 is off", gr.Slider, {"minimum": -1, "maximum": 65535, "step": 1})

@@ -14,11 +14,14 @@ from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.inversion import Inverter
+from lib_indetail.layers import self_attention_layers
 from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor, placed
+from lib_indetail.plans import IMAGE
 from lib_indetail.preparation import prepare_chain
-from lib_indetail.recording import RecordPass
+from lib_indetail.recording import RecordPass, listened
 from lib_indetail.settings import Settings
+from lib_indetail.store import ChainStore
 from lib_indetail.webui import fingerprint
 from lib_indetail.webui.guards import undisturbed, untiled
 from lib_indetail.webui.model import HostModel, Text
@@ -29,7 +32,7 @@ CROP_WARNING = 0.1
 
 @dataclass(frozen=True)
 class Wish:
-    """What to invert, for one pass: the prompt of its first picture, its size and its steps."""
+    """What to invert, for one pass: the prompt of its first picture, its size, its steps and its noise levels."""
 
     picture: Image.Image
     settings: Settings
@@ -38,6 +41,7 @@ class Wish:
     height: int
     steps: int
     hires_steps: int | None = None
+    sigmas: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +67,10 @@ class Prepared:
 
 
 class Preparer:
-    """Inverts pictures, and remembers clean latents, chains and banks."""
+    """Inverts pictures, and remembers clean latents, chains and banks; chains also on disk."""
 
-    def __init__(self, latents: Cache, chains: Cache, banks: Cache):
-        self._latents, self._chains, self._banks = latents, chains, banks
+    def __init__(self, latents: Cache, chains: Cache, banks: Cache, store: ChainStore):
+        self._latents, self._chains, self._banks, self._store = latents, chains, banks, store
 
     @torch.no_grad()
     def prepare(self, model: HostModel, wish: Wish) -> Prepared:
@@ -75,8 +79,8 @@ class Preparer:
         fitted = placed(wish.picture, wish.width, wish.height, settings.resize)
         latent = self.clean_latent(model, fitted.picture)
         with_text = self._text(model, settings.text_for(wish.prompt), wish)
-        chain, note = self._chain(model, settings, latent, with_text)
         reading = self._reading(model, wish, latent, with_text)
+        chain, note = self._chain(model, wish, latent, with_text, reading.memory)
         return Prepared(chain, reading, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
 
     @torch.no_grad()
@@ -93,7 +97,7 @@ class Preparer:
         """`of_another` is the chain if another model has made it."""
         without_text = self._text(model, "", wish) if wish.settings.guidance < 1 else text
         passes = image_passes(wish.settings, model.record_pass(text, latent), model.record_pass(without_text, latent))
-        key = fingerprint.of_banks(model, wish.settings, latent, text, without_text)
+        key = fingerprint.of_banks(model, wish.settings, latent, wish.sigmas, text, without_text)
         return Reading(passes, BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another))))
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
@@ -105,16 +109,24 @@ class Preparer:
             self._latents.put(key, latent, latent.numel() * latent.element_size())
         return latent.to(devices.device)
 
-    def _chain(self, model: HostModel, settings: Settings, latent: torch.Tensor, text: Text) -> tuple[Chain, str]:
-        key = fingerprint.of_chain(model, settings, latent, text)
+    def _chain(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text,
+               memory: BankMemory) -> tuple[Chain, str]:
+        settings = wish.settings
+        key = fingerprint.of_chain(model, settings, latent, text, wish.sigmas)
         chain = self._chains.get(key)
         if chain is not None:
             return chain.to(devices.device), "the picture's inversion was still there"
+        chain = self._store.get(key)
+        if chain is not None:
+            self._chains.put(key, chain, chain.bytes)
+            return chain.to(devices.device), "the picture's inversion was still there, on disk"
         begun = time.monotonic()
-        with inversion_progress() as report, undisturbed(model.unet):
+        layers = self_attention_layers(model.unet, settings.blocks)
+        with inversion_progress() as report, undisturbed(model.unet), listened(layers, memory, IMAGE) as seen:
             inverter = Inverter(model.schedule, model.prediction, report, interrupted)
-            chain = prepare_chain(settings, inverter, model.inversion_model(text, latent), latent)
+            chain = prepare_chain(settings, inverter, model.inversion_model(text, latent), latent, wish.sigmas, seen)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
+        self._store.put(key, chain)
         return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
 
 

@@ -37,7 +37,8 @@ def add_routes(demo, app: fastapi.FastAPI) -> None:
     router.add_api_route("/invert", invert, methods=["POST"], openapi_extra=_invert_body(),
                          summary="What the model makes of a picture: inverted and sampled back without guidance")
     router.add_api_route("/cache", cache, summary="What is kept of inverted pictures")
-    router.add_api_route("/cache", clear_cache, methods=["DELETE"], summary="Forget all inverted pictures")
+    router.add_api_route("/cache", clear_cache, methods=["DELETE"],
+                         summary="Forget all inverted pictures, also on disk")
     app.include_router(router)
 
 
@@ -70,15 +71,16 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
 
 
 def cache() -> dict[str, int]:
-    """`levels` are noise levels whose keys and values are kept."""
+    """`levels` are noise levels whose keys and values are kept; the first three are in memory."""
     return {"pictures": len(runtime.latents), "inversions": len(runtime.chains), "levels": len(runtime.banks),
-            "bytes": runtime.latents.bytes + runtime.chains.bytes, "bank_bytes": runtime.banks.bytes}
+            "bytes": runtime.latents.bytes + runtime.chains.bytes, "bank_bytes": runtime.banks.bytes,
+            "inversions_on_disk": len(runtime.store), "disk_bytes": runtime.store.bytes}
 
 
 def clear_cache() -> dict[str, int]:
     """What was forgotten."""
     forgotten = cache()
-    runtime.clear()
+    runtime.forget()
     return forgotten
 
 

@@ -12,6 +12,7 @@ from lib_indetail.cache import Cache
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.folder import PictureFolder
 from lib_indetail.request import Request
+from lib_indetail.store import ChainStore
 from lib_indetail.webui import options, pasting, sampling
 from lib_indetail.webui.denoiser import DenoiserRows
 from lib_indetail.webui.preparing import Preparer
@@ -26,7 +27,8 @@ class Runtime:
         self.latents = Cache(_budget)
         self.chains = Cache(_budget)
         self.banks = Cache(self._bank_budget)
-        self.preparer = Preparer(self.latents, self.chains, self.banks)
+        self.store = ChainStore(options.chain_folder, lambda: int(options.value("indetail_disk_mb")) * 2**20)
+        self.preparer = Preparer(self.latents, self.chains, self.banks, self.store)
         self.rows = DenoiserRows()
         self.folder = PictureFolder(options.picture_folder)
 
@@ -72,8 +74,13 @@ class Runtime:
         except OSError as error:
             say(p, f"the picture could not be kept in the picture folder: {error.strerror}")
 
+    def forget(self) -> None:
+        """Forget everything prepared, also on disk."""
+        self.clear()
+        self.store.clear()
+
     def clear(self) -> None:
-        """Forget everything prepared."""
+        """Hold nothing in memory any longer."""
         for cache in (self.latents, self.chains, self.banks):
             cache.clear()
 

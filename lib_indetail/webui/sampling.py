@@ -14,7 +14,6 @@ from lib_indetail.errors import CannotAct, InDetailError, Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.infotext import NOT_ACTING
 from lib_indetail.masks import token_mask
-from lib_indetail.noise import NoiseSchedule
 from lib_indetail.plans import planner
 from lib_indetail.request import Request
 from lib_indetail.webui import options
@@ -22,6 +21,7 @@ from lib_indetail.webui.attention import WebuiAttention
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.controlnet import ControlNet
 from lib_indetail.webui.denoiser import DenoiserRows, Hooked
+from lib_indetail.webui.levels import levels
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer, Wish
 
@@ -89,7 +89,7 @@ class Run:
             self._say(f"left out of the {'second' if p.is_hr_pass else 'first'} pass, as set")
             return original(p, x, *args, **kwargs)
         try:
-            prepared = self._prepare(p, x)
+            prepared = self._prepare(p, x, from_noise, kwargs.get("steps"))
         except Interrupted:
             return original(p, x, *args, **kwargs)
         except CannotAct as error:
@@ -98,7 +98,7 @@ class Run:
             return original(p, x, *args, **kwargs)
         self._say(prepared.note)
         if from_noise:
-            x = self._tinted(p, x, prepared)
+            x = self._tinted(x, prepared)
         with self._hooked(p, prepared, from_noise):
             return original(p, x, *args, **kwargs)
 
@@ -107,19 +107,21 @@ class Run:
         chosen = self._request.settings.passes
         return chosen == "both" or not getattr(p, "enable_hr", False) or p.is_hr_pass == (chosen == "second")
 
-    def _prepare(self, p, x: torch.Tensor) -> Prepared:
+    def _prepare(self, p, x: torch.Tensor, from_noise: bool, sampler_steps: int | None) -> Prepared:
         refuse_unsupported()
+        model = HostModel(shared.sd_model)
         height, width = (side * processing.opt_f for side in x.shape[-2:])
         prompts, steps = _prompts_and_steps(p)
         if len(set(prompts)) > 1:
             self._say("the prompts of the batch differ; the picture was inverted with the first")
-        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps)
-        return self._preparer.prepare(HostModel(shared.sd_model), wish)
+        sigmas = tuple(levels(p, model.schedule, from_noise, sampler_steps))
+        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, sigmas)
+        return self._preparer.prepare(model, wish)
 
-    def _tinted(self, p, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:
+    def _tinted(self, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:
         """AdaIN of the unit noise towards the picture's latent at the level at which the pass begins."""
         settings = self._request.settings
-        reference = prepared.chain.at(first_sigma(p, HostModel(shared.sd_model).schedule))
+        reference = prepared.chain.at(prepared.wish.sigmas[0])
         return blended_adain(x, reference.to(x), settings.strength * settings.adain, prepared.content)
 
     @contextlib.contextmanager
@@ -152,13 +154,6 @@ class Run:
         p.extra_generation_params[NOT_ACTING] = str(error)
         self._say(f"skipped: {error}")
         return True
-
-
-def first_sigma(p, schedule: NoiseSchedule) -> float:
-    """The noise level at which a pass from pure noise begins, as its sampler will choose it."""
-    if hasattr(p.sampler, "get_timesteps"):
-        return schedule.sigma(float(p.sampler.get_timesteps(p, p.steps).max()))
-    return float(p.sampler.get_sigmas(p, p.steps)[0])
 
 
 def _prompts_and_steps(p) -> tuple[list[str], tuple[int, int | None]]:

@@ -88,11 +88,13 @@ def test_a_body_that_is_no_object_is_refused(host, body):
 
 
 def test_the_cache_can_be_seen_and_cleared(host, picture):
-    empty = {"pictures": 0, "inversions": 0, "levels": 0, "bytes": 0, "bank_bytes": 0}
+    empty = dict.fromkeys(("pictures", "inversions", "levels", "bytes", "bank_bytes", "inversions_on_disk",
+                           "disk_bytes"), 0)
     assert host.get("/indetail/cache") == (200, empty)
     host.make(indetail={"image": picture, "nodes": 10})
     held = host.get("/indetail/cache")[1]
-    assert (held["pictures"], held["inversions"], held["levels"]) == (1, 1, 6)
+    assert (held["pictures"], held["inversions"], held["levels"], held["inversions_on_disk"]) == (1, 1, 6, 1)
+    assert held["disk_bytes"] > 11 * 4 * 16 * 16 * 4
     assert held["bytes"] == 12 * 4 * 16 * 16 * 4
     assert ask(host.url + "/indetail/cache", "DELETE") == (200, held)
     assert host.get("/indetail/cache") == (200, empty)

@@ -251,6 +251,12 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/reset")
     def reset():
         probe.reset()
+        runtime.forget()
+        return {}
+
+    @app.post("/probe/restart")
+    def restart():
+        """What is in memory is lost, as when the host is started anew."""
         runtime.clear()
         return {}
 
