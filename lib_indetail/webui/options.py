@@ -11,9 +11,9 @@ from modules import paths_internal, shared
 from lib_indetail.settings import TASKS
 
 SECTION = ("indetail", "InDetail")
-DEFAULTS = {"indetail_cache_mb": 256, "indetail_bank_mb": -1, "indetail_disk_mb": 256,
-            "indetail_task": next(iter(TASKS)), "indetail_go_on": False, "indetail_inner": False, "indetail_folder": "indetail_pictures",
-            "indetail_keep": False, "indetail_log": "WARNING"}
+DEFAULTS = {"indetail_cache_mb": 256, "indetail_disk_mb": 256, "indetail_bank_mb": -1,
+            "indetail_task": next(iter(TASKS)), "indetail_go_on": False, "indetail_inner": False,
+            "indetail_folder": "indetail_pictures", "indetail_keep": False, "indetail_log": "WARNING"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
