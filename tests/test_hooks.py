@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.bank import BankMemory
+from lib_indetail.cache import Cache
 from lib_indetail.passes import image_passes
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, stratified
 from lib_indetail.settings import Settings
@@ -151,3 +153,60 @@ def test_calls_after_an_evaluation_that_was_cut_short_are_left_alone(scene):
 def test_conflict_free_guidance_offers_no_bank_to_uncond_rows():
     assert [sorted(image_passes(Settings(guidance=g), None, None)) for g in (1, 0.99)] == [
         [IMAGE], [IMAGE, IMAGE_WITHOUT_TEXT]]
+
+
+@pytest.fixture
+def projected(scene, monkeypatch):
+    """Tokens that went through each projection of the last decoder layer."""
+    layer = [module for name, module in scene.model.unet.named_modules() if name.endswith("attn1")][-1]
+    parts = {layer.to_q: "queries", layer.to_k: "keys", layer.to_v: "values", layer.to_out[0]: "output"}
+    tokens = dict.fromkeys(parts.values(), 0)
+    forward = torch.nn.Linear.forward
+
+    def counted(self, x):
+        if self in parts:
+            tokens[parts[self]] += x.shape[0] * x.shape[1]
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", counted)
+    return tokens
+
+
+@pytest.mark.parametrize("settings", [STRATIFIED, CONCATENATED, Settings(replacement_until=1)])
+def test_a_layer_computes_each_projection_once(scene, projected, settings):
+    memory = BankMemory(Cache(lambda: 10**9), "picture")
+    scene.call(settings, memory=memory)
+    projected.update(dict.fromkeys(projected, 0))
+    scene.call(settings, memory=memory)
+    one_token_for_the_hosts_own_call, all_tokens = 1, len(scene.x) * 8 * 8
+    assert projected == dict.fromkeys(projected, all_tokens + one_token_for_the_hosts_own_call)
+
+
+@pytest.mark.parametrize("settings", [STRATIFIED, CONCATENATED, BOTH, Settings(replacement_until=1, strength=0.7)])
+def test_beside_somebody_elses_hook_the_answer_is_the_same_and_the_hook_sees_all_rows(scene, settings):
+    alone, rows = scene.call(settings), []
+    layers = [module for name, module in scene.model.unet.named_modules() if name.endswith("attn1")]
+    handles = [layer.register_forward_hook(lambda *args: rows.append(len(args[2]))) for layer in layers]
+    try:
+        beside = scene.call(settings)
+    finally:
+        [handle.remove() for handle in handles]
+    assert torch.allclose(alone, beside, atol=1e-5)
+    assert rows.count(len(scene.x)) == len(layers)
+
+
+def test_a_layer_whose_forward_was_replaced_runs_it_on_all_rows(scene):
+    layer = [module for name, module in scene.model.unet.named_modules() if name.endswith("attn1")][-1]
+    alone, seen, own = scene.call(CONCATENATED), [], layer.forward
+
+    def replaced(x, context=None, mask=None):
+        seen.append(tuple(x.shape[:2]))
+        return own(x, context, mask)
+
+    layer.forward = replaced
+    try:
+        beside = scene.call(CONCATENATED)
+    finally:
+        del layer.forward
+    assert torch.allclose(alone, beside, atol=1e-5)
+    assert (len(scene.x), 64) in seen
