@@ -49,7 +49,7 @@ class Work:
         generator = torch.Generator().manual_seed(1)
         self.picture, self.noise, self.text = (
             torch.randn(shape, generator=generator).to(self.device, self.dtype) for shape in
-            ((1, 4, self.cells, self.cells), (self.batch, 4, self.cells, self.cells), (2, 77, 768)))
+            ((1, 4, self.cells, self.cells), (self.batch, 4, self.cells, self.cells), (2, 77, _text_width(self.unet))))
         self.bank = Cache(lambda: 64 * 2**30)
         self.chain: Chain | None = None
         self.calls: list[int] = []
@@ -124,6 +124,10 @@ class Work:
         output = self.unet(torch.cat([z, z]), torch.full((2 * len(z),), t, device=self.device), context=context)
         cond, uncond = output.chunk(2)
         return uncond + SCALE * (cond - uncond)
+
+
+def _text_width(unet: nn.Module) -> int:
+    return next(module.to_k.in_features for name, module in unet.named_modules() if name.endswith("attn2"))
 
 
 def sd15_unet(device: torch.device, dtype: torch.dtype) -> nn.Module:

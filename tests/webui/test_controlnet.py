@@ -64,6 +64,8 @@ def test_controlnets_pictures_are_the_same_bytes_without_our_effect(controlled, 
 def test_units_and_picture_act_together(controlled, picture, name):
     plain, *_ = controlled.make(**UNITS[name])
     alone, *_ = controlled.make(indetail={"image": picture, **SETTINGS})
+    controlled.post("/probe/restart")
+    controlled.post("/probe/forget")
     both, *_ = controlled.make(indetail={"image": picture, **SETTINGS}, **UNITS[name])
     assert np.abs(pixels(plain) - pixels(both)).mean() > 3
     assert np.abs(pixels(alone) - pixels(both)).mean() > 0.5

@@ -1,0 +1,50 @@
+"""The benchmark times the work it says: rows through the UNet, and pictures that agree with each other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.__main__ import arms, measure, targets
+from benchmarks.bounds import bounds
+from benchmarks.work import Work
+from embedded.model import build_unet
+from tests.small import SMALL, draw_weights
+
+STEPS, NODES = 5, 4
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def work(request):
+    return Work(draw_weights(build_unet(**SMALL)), request.param, 8, STEPS, NODES)
+
+
+def test_every_arm_sends_its_number_of_rows_through_the_unet(work):
+    _, rows, _ = measure(work, 2)
+    plain = STEPS * 2 * work.batch
+    assert rows == {"plain": plain, "warm": plain, "no bank": plain + STEPS, "cold, DDIM": plain + STEPS + NODES,
+                    "cold, refined": plain + STEPS + 3 * NODES, "cold, re-noise": plain + STEPS,
+                    "cold, one pass": plain + STEPS + 1}
+
+
+def test_the_arms_with_one_chain_make_one_picture(work):
+    work.prepare()
+    made = {name: call() for name, call in arms(work).items()}
+    assert torch.equal(made["warm"], made["no bank"])
+    assert (made["warm"] - made["cold, DDIM"]).abs().max() < 1e-4
+    for name in ("plain", "cold, one pass", "cold, re-noise"):
+        assert (made[name] - made["warm"]).abs().max() > 1e-3
+
+
+def test_bounds_are_in_plain_steps(work):
+    measured = bounds(work)
+    assert set(measured) == {"cs", "c1", "r", "a"}
+    assert all(value > 0 for value in (measured["cs"], measured["c1"], measured["r"]))
+
+
+def test_targets_are_those_that_were_set():
+    b = {"c1": 0.6, "r": 0.4, "a": 0.02}
+    assert targets(1, b)["warm"] == pytest.approx(1.07)
+    assert targets(1, {**b, "a": 0.2})["warm"] == 1.10
+    assert targets(1, b)["no bank"] == pytest.approx(1.7) and targets(4, b)["no bank"] == 1.45
+    assert targets(1, b)["cold, DDIM"] == pytest.approx(2.12) and targets(4, b)["cold, DDIM"] == 1.6
