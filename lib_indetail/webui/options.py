@@ -49,7 +49,7 @@ def add_options() -> None:
         return info
 
     add("indetail_cache_mb", "Memory for inverted pictures, in MB",
-        "an inverted picture of 512x512 takes 3; 0 inverts anew every time",
+        "an inverted picture of 512x512 takes 3; 0 keeps none in memory",
         gr.Slider, {"minimum": 0, "maximum": 4096, "step": 16})
     add("indetail_disk_mb", "Disk space for inverted pictures, in MB",
         "so that they are still there after a restart; they lie in indetail_chains in the WebUI's data folder, and "

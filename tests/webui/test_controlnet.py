@@ -149,6 +149,7 @@ def test_the_image_latent_does_not_meet_a_reference(controlled, picture, name):
     controlled.options(sd_model_checkpoint="sd1.safetensors")
     banks = []
     for fields in (reference(name), {}, reference(name), {}):
+        controlled.post("/probe/restart")
         controlled.post("/probe/forget")
         controlled.make(indetail={"image": picture, **SETTINGS}, **fields)
         banks.append(controlled.get("/probe/state")[1]["banks"])

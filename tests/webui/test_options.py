@@ -84,6 +84,7 @@ def test_hypertile_does_not_tile_the_image_latent(host, picture):
     banks = []
     for options in ({}, TILED):
         host.options(**options)
+        host.post("/probe/restart")
         host.post("/probe/forget")
         host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
         state = host.get("/probe/state")[1]
