@@ -97,7 +97,8 @@ def test_somebody_elses_extra_pass_reads_the_picture_where_its_text_says_so(host
 
 
 def test_hooks_that_count_on_a_generations_rows_do_not_meet_the_image_row(host, picture):
-    expected = host.make(indetail={"image": picture, **ONE})
+    expected, = host.make(indetail={"image": picture, **ONE})
     host.post("/probe/reset")
     host.post("/probe/foreign-hooks")
-    assert host.make(indetail={"image": picture, **ONE}) == expected
+    made, = host.make(indetail={"image": picture, **ONE})
+    assert difference(made, expected) <= 1
