@@ -6,16 +6,31 @@ other seeds, batches, guidance scales, samplers and prompts, as long as picture,
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
+from lib_indetail.algebra import KeysValues
 from lib_indetail.cache import Cache
-from lib_indetail.recording import Layers
 
 DIGITS = 6
 """Noise levels that agree in so many digits are one: samplers come to the same level by different roundings."""
+
+Layers = dict[str, KeysValues]
+"""The layers' keys and values at one noise level, [1, tokens, C'] each."""
+
+
+class Memory(Protocol):
+    """Remembers, in main memory, the keys and values of a bank at a noise level."""
+
+    def recall(self, bank: str, sigma: float) -> Layers | None: ...
+
+    def keep(self, bank: str, sigma: float, layers: Layers) -> None: ...
+
+    def below(self, bank: str, sigma: float) -> float | None:
+        """The next lower level that is there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,38 +43,50 @@ class BankMemory:
     cache: Cache
     key: Hashable
 
-    def recall(self, bank: str, sigma: float, device: torch.device) -> Layers | None:
-        """The layers' keys and values [1, tokens, C'], or None."""
-        kept = self.cache.get(self._entry(bank, sigma))
-        if kept is None:
-            return None
-        return {name: (keys.to(device, non_blocking=True), values.to(device, non_blocking=True))
-                for name, (keys, values) in kept.items()}
+    def recall(self, bank: str, sigma: float) -> Layers | None:
+        return self.cache.get(self._entry(bank, sigma))
 
     def keep(self, bank: str, sigma: float, layers: Layers) -> None:
         size = size_of(layers)
-        if self.cache.has_room(size, self._is_ours):
+        if size <= self.cache.room(self._is_ours):
             self.cache.put(self._entry(bank, sigma), in_memory(layers), size, self._is_ours)
 
+    def below(self, bank: str, sigma: float) -> float | None:
+        levels = [float(level) for key, of, level in self.cache.keys() if (key, of) == (self.key, bank)]
+        return max((level for level in levels if level < float(_rounded(sigma))), default=None)
+
+    def missing(self, bank: str, sigmas: Iterable[float]) -> list[float]:
+        """Those that are not there, as many as there is room for; all, while none of ours tells what one takes."""
+        absent = [sigma for sigma in sigmas if self._entry(bank, sigma) not in self.cache]
+        each = self.cache.largest(self._is_ours)
+        room = self.cache.room(self._is_ours)
+        return absent[:room // each if each else len(absent) if room else 0]
+
     def _entry(self, bank: str, sigma: float) -> tuple[Hashable, str, str]:
-        return self.key, bank, f"{sigma:.{DIGITS}g}"
+        return self.key, bank, _rounded(sigma)
 
     def _is_ours(self, entry: Hashable) -> bool:
         return entry[0] == self.key
 
 
-def size_of(layers: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) -> int:
+def _rounded(sigma: float) -> str:
+    return f"{sigma:.{DIGITS}g}"
+
+
+def size_of(layers: Mapping[str, KeysValues]) -> int:
     """Bytes."""
     return sum(part.numel() * part.element_size() for pair in layers.values() for part in pair)
 
 
 def in_memory(layers: Layers) -> Layers:
-    """The same in main memory; pinned if it comes from a GPU, so that it goes back without waiting."""
-    return {name: (_in_memory(keys), _in_memory(values)) for name, (keys, values) in layers.items()}
+    """The same in main memory, and nothing beside it held there."""
+    return {name: (away(keys), away(values)) for name, (keys, values) in layers.items()}
 
 
-def _in_memory(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.device.type == "cpu":
-        return tensor
-    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.device.type == "cuda")
-    return copy.copy_(tensor)
+def away(tensor: torch.Tensor) -> torch.Tensor:
+    """In main memory; pinned if it comes from a GPU, so that it goes back without waiting."""
+    if tensor.device.type != "cpu":
+        copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.device.type == "cuda")
+        return copy.copy_(tensor)
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole else tensor.clone()

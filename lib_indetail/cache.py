@@ -20,6 +20,15 @@ class Cache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Without counting as a use."""
+        return key in self._entries
+
+    def keys(self) -> list[Hashable]:
+        """Least recently used first."""
+        with self._lock:
+            return list(self._entries)
+
     @property
     def bytes(self) -> int:
         return self._bytes
@@ -44,10 +53,15 @@ class Cache:
             self._entries[key] = (value, size)
             self._bytes += size
 
-    def has_room(self, size: int, stays: Callable[[Hashable], bool] | None = None) -> bool:
-        """Whether a new value of `size` bytes would be kept."""
+    def room(self, stays: Callable[[Hashable], bool]) -> int:
+        """The bytes that new values may take, if all that need not stay makes way for them."""
         with self._lock:
-            return self._in_the_way(size, stays) is not None
+            return max(0, self._budget() - sum(size for key, (_, size) in self._entries.items() if stays(key)))
+
+    def largest(self, among: Callable[[Hashable], bool]) -> int:
+        """Bytes; 0 if there is none."""
+        with self._lock:
+            return max((size for key, (_, size) in self._entries.items() if among(key)), default=0)
 
     def _in_the_way(self, size: int, stays: Callable[[Hashable], bool] | None) -> list[Hashable] | None:
         """The entries to drop for `size` more bytes, oldest first; None if that is not enough."""

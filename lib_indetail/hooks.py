@@ -18,11 +18,12 @@ from torch import nn
 
 from lib_indetail.algebra import Plan, banks_of, evaluate
 from lib_indetail.attention import HostAttention
+from lib_indetail.bank import Layers, Memory
 from lib_indetail.calls import HeadsCall, LayerCall
 from lib_indetail.installed import Installed
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.plans import Planner
-from lib_indetail.recording import Layers, Memory, Recorder, RecordPass
+from lib_indetail.recording import Recorder, RecordPass
 from lib_indetail.rows import Role, RowCursor, row_numbers, rows_but, rows_with
 
 

@@ -1,7 +1,7 @@
 """Inversion: from the image prompt's clean latent to a chain of noised latents (paper, section 3.1).
 
-A `Model` predicts one output per call for the image latent alone, with the inversion text and without
-classifier-free guidance: model(z [1, C, H, W], t) -> [1, C, H, W], noise or v.
+A `Model` predicts from rows of the image latent alone, with the inversion text and without classifier-free guidance:
+model(z [n, C, H, W], t) -> [n, C, H, W], noise or v; t is one timestep or [n] of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lib_indetail.chain import Chain
 from lib_indetail.errors import Interrupted
 from lib_indetail.noise import NoiseSchedule, abar_of_sigma, noise_of
 
-Model = Callable[[torch.Tensor, float], torch.Tensor]
+Model = Callable[[torch.Tensor, float | torch.Tensor], torch.Tensor]
 Progress = Callable[[int, int], None]
 
 
@@ -34,13 +34,15 @@ class Inverter:
     """Walks a latent up the noise levels of a model.
 
     `prediction` is what the model's output means, "eps" or "v". `progress(done, total)` is called after every
-    UNet call; `interrupted()` is asked before each, and if it says yes `Interrupted` is raised.
+    UNet call; `interrupted()` is asked before each, and if it says yes `Interrupted` is raised. `timestep(sigma)` is
+    what the sampler will feed the UNet at a level, where that is not the schedule's own.
     """
 
     schedule: NoiseSchedule
     prediction: str = "eps"
     progress: Progress | None = None
     interrupted: Callable[[], bool] | None = None
+    timestep: Callable[[float], float] | None = None
 
     def ddim(self, model: Model, latent: torch.Tensor, nodes: Sequence[float] | None = None) -> Chain:
         """DDIM inversion, one UNet call a node: the noise is predicted at the target timestep, on the latent of
@@ -73,28 +75,38 @@ class Inverter:
         return Chain(tuple(self.schedule.sigma(t) for t in ends), latents)
 
     def one_pass(self, model: Model, latent: torch.Tensor, sigmas: Sequence[float],
-                 seen: Callable[[float], AbstractContextManager] | None = None) -> Chain:
-        """One UNet call a level, the record included: the chain holds the latents that were evaluated.
+                 seen: Callable[[Sequence[float]], AbstractContextManager] | None = None,
+                 window: int = 1, sweeps: int = 1) -> Chain:
+        """`sweeps` UNet rows a level, the record included: the chain holds the latents that were evaluated last.
 
         Each level's latent is guessed along the noise that the two levels below lead on to and evaluated, and the walk
         goes on along the noise found there: one fixed-point iteration. So what its call shows is what a record pass
-        would show; the call of a level is made inside `seen(sigma)`. One more call finds the first noise. `sigmas` are
-        the levels that will be sampled at, in any order; the clean latent's own level and below are left to it.
+        would show; the last call of some levels is made inside `seen(levels)`, one row each. One more call finds the
+        first noise. `sigmas` are the levels that will be sampled at, in any order; the clean latent's own level and
+        below are left to it.
+
+        Parallel in time: `window` levels at once are guessed and evaluated as one batch, `sweeps` times, each along the
+        noises found before (Picard iteration; Shih et al. 2023, ParaDiGMS, do so for sampling).
         """
         clean = self.schedule.sigma(0.0)
         levels = [clean, *sorted({sigma for sigma in sigmas if sigma > clean})]
         if len(levels) < 2:
             raise ValueError("a one-pass inversion needs a noise level above the clean latent's.")
-        noise = before = self._noise(model, latent, self.schedule.timestep(levels[1]))
-        self._report(1, len(levels))
-        z, evaluated = latent, [latent]
-        for done, (low, high) in enumerate(pairwise(levels), 2):
-            evaluated.append(_between(z, 2 * noise - before, low, high))
-            with seen(high) if seen else nullcontext():
-                found = self._noise(model, evaluated[-1], self.schedule.timestep(high))
-            noise, before = found, noise if done > 2 else found
-            z = _between(z, noise, low, high)
-            self._report(done, len(levels))
+        calls = 1 + sweeps * -(-(len(levels) - 1) // window)
+        first = self._noise(model, latent, self._timestep(levels[1]))
+        self._report(1, calls)
+        z, evaluated, found, done = latent, [latent], [], 1
+        for start in range(1, len(levels), window):
+            low, part = levels[start - 1], levels[start:start + window]
+            noises = _leading_on(found or [first], len(part))
+            for left in reversed(range(sweeps)):
+                guesses = _path(z, noises, low, part)
+                with seen(part) if seen and not left else nullcontext():
+                    noises = self._noises(model, guesses, part)
+                done += 1
+                self._report(done, calls)
+            z, found = _path(z, noises, low, part)[-1], (found + noises)[-2:]
+            evaluated += guesses
         return Chain(tuple(levels), tuple(evaluated))
 
     def reconstruct(self, model: Model, chain: Chain, nodes: Sequence[float] | None = None) -> torch.Tensor:
@@ -109,9 +121,26 @@ class Inverter:
         return z
 
     def _noise(self, model: Model, z: torch.Tensor, t: float) -> torch.Tensor:
+        self._stop_if_asked()
+        return noise_of(model(z, t), z, self.schedule.abar(t), self.prediction)
+
+    def _noises(self, model: Model, latents: Sequence[torch.Tensor], sigmas: Sequence[float]) -> list[torch.Tensor]:
+        """Of latents at levels of their own, in one call."""
+        timesteps = [self._timestep(sigma) for sigma in sigmas]
+        if len(latents) == 1:
+            return [self._noise(model, latents[0], timesteps[0])]
+        self._stop_if_asked()
+        z = torch.cat(list(latents))
+        output = model(z, torch.tensor(timesteps, device=z.device))
+        return [noise_of(row[None], at, self.schedule.abar(t), self.prediction)
+                for row, at, t in zip(output, latents, timesteps)]
+
+    def _timestep(self, sigma: float) -> float:
+        return (self.timestep or self.schedule.timestep)(sigma)
+
+    def _stop_if_asked(self) -> None:
         if self.interrupted is not None and self.interrupted():
             raise Interrupted("The inversion of the image prompt was interrupted.")
-        return noise_of(model(z, t), z, self.schedule.abar(t), self.prediction)
 
     def _move(self, z: torch.Tensor, noise: torch.Tensor, source: float, target: float) -> torch.Tensor:
         """One DDIM step between two timesteps along a given noise."""
@@ -127,6 +156,21 @@ class Inverter:
 def _between(z: torch.Tensor, noise: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """A DDIM step from one sigma to another along a given noise."""
     return (z / abar_of_sigma(low) ** 0.5 + (high - low) * noise) * abar_of_sigma(high) ** 0.5
+
+
+def _path(z: torch.Tensor, noises: Sequence[torch.Tensor], low: float, sigmas: Sequence[float]) -> list[torch.Tensor]:
+    """DDIM steps from `low` over all of `sigmas`, each along a noise of its own."""
+    latents = []
+    for noise, high in zip(noises, sigmas):
+        z, low = _between(z, noise, low, high), high
+        latents.append(z)
+    return latents
+
+
+def _leading_on(found: Sequence[torch.Tensor], count: int) -> list[torch.Tensor]:
+    """The next noises by the last two: one step further along the line through them."""
+    last = found[-1]
+    return [2 * last - found[-2] if len(found) > 1 else last] * count
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ def abar_of_sigma(sigma: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """The model's abar for its integer timesteps, [T], falling. All answers are Python floats."""
+    """The model's abar for its integer timesteps, [T], falling. All answers are Python floats.
+
+    `log_sigmas` [T] are those of the integer timesteps, in double precision.
+    """
 
     alphas_cumprod: torch.Tensor
 
@@ -25,7 +28,7 @@ class NoiseSchedule:
         abar = self.alphas_cumprod.detach().double().cpu()
         log_sigmas = ((1 - abar) / abar).log() / 2
         object.__setattr__(self, "_log_abars", abar.log())
-        object.__setattr__(self, "_log_sigmas", log_sigmas)
+        object.__setattr__(self, "log_sigmas", log_sigmas)
 
     def __len__(self) -> int:
         return len(self.alphas_cumprod)
@@ -44,8 +47,8 @@ class NoiseSchedule:
         if sigma <= 0:
             return 0.0
         log_sigma = torch.tensor(sigma, dtype=torch.float64).log()
-        above = int(torch.searchsorted(self._log_sigmas, log_sigma).clamp(1, len(self) - 1))
-        low, high = self._log_sigmas[above - 1], self._log_sigmas[above]
+        above = int(torch.searchsorted(self.log_sigmas, log_sigma).clamp(1, len(self) - 1))
+        low, high = self.log_sigmas[above - 1], self.log_sigmas[above]
         return above - 1 + float(((log_sigma - low) / (high - low)).clamp(0, 1))
 
 

@@ -14,23 +14,34 @@ from lib_indetail.settings import Settings
 
 
 def plain_pass(unet: nn.Module, context: torch.Tensor, **conditioning: torch.Tensor) -> RecordPass:
-    """A pass of one latent row [1, C, H, W] at `timesteps` [1] with the text rows `context` [1, tokens, D].
+    """A pass of latent rows [n, C, H, W] at `timesteps` [n], each with the text `context` [1, tokens, D].
 
     It calls the UNet's own forward, past whatever a ControlNet has put on the instance. `conditioning` goes
-    along as it is (SDXL: y).
+    along as it is (SDXL: y), [1, ...] each.
     """
     def run(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        return type(unet).forward(unet, z, timesteps, context=context.to(z), **conditioning)
+        given = {name: for_each(value, z) for name, value in conditioning.items()}
+        return type(unet).forward(unet, z, timesteps, context=for_each(context.to(z), z), **given)
 
     return run
 
 
 def as_model(run: RecordPass) -> Model:
-    """The same pass with one timestep as a number, as an inversion calls it."""
-    def model(z: torch.Tensor, t: float) -> torch.Tensor:
-        return run(z, torch.full((len(z),), t, device=z.device))
+    """The same pass as an inversion calls it, with one timestep for all rows or one each."""
+    def model(z: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        return run(z, timesteps_of(z, t))
 
     return model
+
+
+def timesteps_of(z: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+    """[n] for n rows."""
+    return t if isinstance(t, torch.Tensor) else torch.full((len(z),), t, device=z.device)
+
+
+def for_each(row: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """A row of conditioning [1, ...] for every row of z; one row as it is."""
+    return row if len(row) == len(z) else row.expand(len(z), *row.shape[1:])
 
 
 def image_passes(settings: Settings, with_text: RecordPass, without_text: RecordPass) -> Mapping[str, RecordPass]:

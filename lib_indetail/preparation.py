@@ -12,21 +12,24 @@ from lib_indetail.inversion import Inverter, Model, ddim_nodes
 from lib_indetail.settings import Settings
 
 REFINEMENTS = 2
+LEVELS_AT_ONCE = {"one pass": 1, "parallel": 3}
+"""The kinds of inversion whose nodes are the levels sampled at. More than three at once go astray in one sweep."""
 _RENOISE_SEED = 0
 
 
 def prepare_chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.Tensor,
-                  sigmas: Sequence[float] = (), seen: Callable[[float], AbstractContextManager] | None = None) -> Chain:
-    """The chain of a clean latent [1, C, H, W], at the settings' nodes; of the one-pass kind at `sigmas`, if there are
-    any. `seen` is for that kind: see `Inverter.one_pass`."""
+                  sigmas: Sequence[float] = (),
+                  seen: Callable[[Sequence[float]], AbstractContextManager] | None = None) -> Chain:
+    """The chain of a clean latent [1, C, H, W], at the settings' nodes; of the one-pass kinds at `sigmas`, if there are
+    any. `seen` is for those kinds: see `Inverter.one_pass`."""
     nodes = ddim_nodes(settings.nodes, len(inverter.schedule))
     if settings.inversion == "DDIM":
         return inverter.ddim(model, latent, nodes)
     if settings.inversion == "refined":
         return inverter.refined(model, latent, nodes, REFINEMENTS)
-    if settings.inversion == "one pass":
+    if settings.inversion in LEVELS_AT_ONCE:
         levels = sigmas or [inverter.schedule.sigma(t) for t in nodes]
-        return inverter.one_pass(model, latent, levels, seen)
+        return inverter.one_pass(model, latent, levels, seen, LEVELS_AT_ONCE[settings.inversion])
     return inverter.renoise(latent, fixed_noise(latent))
 
 

@@ -102,7 +102,7 @@ class Notebook:
     def __init__(self):
         self.kept = []
 
-    def recall(self, bank, sigma, device):
+    def recall(self, bank, sigma):
         return None
 
     def keep(self, bank, sigma, layers):

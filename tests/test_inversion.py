@@ -28,6 +28,12 @@ class LinearModel:
 
     def __call__(self, z, t):
         self.calls.append((z, t))
+        if isinstance(t, torch.Tensor):
+            rows = [self._output(row[None], float(at)) for row, at in zip(z, t)]
+            return torch.cat(rows)
+        return self._output(z, t)
+
+    def _output(self, z, t):
         eps = (0.3 + t / 2000) * z + 0.1 * z.flip(-1)
         if self.prediction == "eps":
             return eps
@@ -66,15 +72,48 @@ def test_a_one_pass_chain_holds_what_was_evaluated_and_each_call_is_announced(sc
     model, seen = LinearModel(schedule), []
 
     @contextlib.contextmanager
-    def listening(sigma):
+    def listening(sigmas):
         before = len(model.calls)
         yield
-        seen.append((sigma, *(z for z, _ in model.calls[before:])))
+        seen.append((*sigmas, *(z for z, _ in model.calls[before:])))
 
     chain = Inverter(schedule).one_pass(model, CLEAN, [schedule.sigma(t) for t in ddim_nodes(6)], listening)
     assert [sigma for sigma, *_ in seen] == list(chain.sigmas[1:])
     assert all(len(calls) == 1 and torch.equal(calls[0], z) and torch.equal(chain.at(sigma), z)
                for (sigma, *calls), z in zip(seen, chain.latents[1:]))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_the_last_sweep_over_a_window_is_what_the_chain_holds_and_is_announced_with_its_levels(schedule, prediction):
+    model, heard = LinearModel(schedule, prediction), []
+
+    @contextlib.contextmanager
+    def listening(sigmas):
+        before = len(model.calls)
+        yield
+        heard.extend((sigmas, *call) for call in model.calls[before:])
+
+    sigmas = [schedule.sigma(t) for t in ddim_nodes(7)]
+    chain = Inverter(schedule, prediction).one_pass(model, CLEAN, sigmas, listening, window=3, sweeps=2)
+    assert [len(z) for z, _ in model.calls] == [1, 3, 3, 3, 3, 1, 1]
+    assert [sigma for part, *_ in heard for sigma in part] == list(chain.sigmas[1:])
+    assert torch.equal(torch.cat([z for _, z, _ in heard]), torch.cat(chain.latents[1:]))
+    timesteps = [t for *_, t in heard[:2]]
+    assert torch.allclose(torch.cat(timesteps), torch.tensor(ddim_nodes(7)[:6], dtype=torch.float32), atol=1e-2)
+
+
+def test_many_sweeps_over_one_window_are_the_chain_whose_every_node_is_a_fixed_point(schedule):
+    model, inverter, nodes = LinearModel(schedule), Inverter(schedule), ddim_nodes(12)
+    sigmas = [schedule.sigma(t) for t in nodes]
+    whole = inverter.one_pass(model, CLEAN, sigmas, window=12, sweeps=60)
+    fixed = inverter.refined(model, CLEAN, nodes, iterations=40)
+    assert max(relative_error(z, w) for z, w in zip(whole.latents, fixed.latents)) < 1e-4
+
+
+def test_the_sampler_says_at_which_timesteps_its_levels_are_called(schedule):
+    model = LinearModel(schedule)
+    Inverter(schedule, timestep=lambda sigma: 7.0).one_pass(model, CLEAN, [1.0, 2.0, 3.0], window=2)
+    assert [float(t) for _, ts in model.calls for t in (ts if isinstance(ts, torch.Tensor) else [ts])] == [7.0] * 4
 
 
 def test_without_levels_a_one_pass_inversion_takes_the_settings_nodes(schedule):
@@ -120,7 +159,8 @@ def test_progress_is_told_after_every_call(schedule, kind, total):
     assert told == [(done, total) for done in range(1, total + 1)]
 
 
-@pytest.mark.parametrize(("kind", "total"), [("DDIM", 4), ("refined", 12), ("one pass", 5)])
+@pytest.mark.parametrize(("kind", "total"),
+                         [("DDIM", 4), ("refined", 12), ("one pass", 5), ("parallel", 3)])
 def test_an_interrupt_before_any_call_stops_the_inversion_there(schedule, kind, total):
     for last in range(total):
         model = LinearModel(schedule)
@@ -208,10 +248,13 @@ def test_refined_inversion_cuts_the_reconstruction_error_at_20_nodes_to_a_tenth(
     assert errors[1] < 0.1 * errors[0], errors
 
 
-def test_one_pass_inversion_is_closer_than_ddim_at_the_same_price(tiny, golden):
+@pytest.mark.parametrize(("kind", "share"), [("one pass", 0.1), ("parallel", 0.7)])
+def test_one_pass_inversions_are_closer_than_ddim_at_the_same_price(tiny, golden, kind, share):
     latents, text = golden
     model, inverter, nodes = as_model(plain_pass(tiny.unet, text)), Inverter(tiny.schedule), ddim_nodes(20)
     sigmas = [tiny.schedule.sigma(t) for t in nodes]
+    ddim, one_pass = (prepare_chain(Settings(inversion=kind, nodes=20), inverter, model, latents[:1], sigmas)
+                      for kind in ("DDIM", kind))
     errors = [reconstruction_error(latents[:1], inverter.reconstruct(model, chain, nodes)).latent
-              for chain in (inverter.ddim(model, latents[:1], nodes), inverter.one_pass(model, latents[:1], sigmas))]
-    assert errors[1] < 0.1 * errors[0], errors
+              for chain in (ddim, one_pass)]
+    assert errors[1] < share * errors[0], errors

@@ -12,6 +12,7 @@ from modules import devices, sd_hijack, sd_vae, shared
 from PIL import Image
 
 from lib_indetail.chain import Chain
+from lib_indetail.preparation import LEVELS_AT_ONCE
 from lib_indetail.settings import Settings
 from lib_indetail.webui.model import HostModel, Text
 
@@ -32,9 +33,9 @@ def of_banks(model: HostModel, settings: Settings, latent: torch.Tensor, sigmas:
 def of_chain(model: HostModel, settings: Settings, latent: torch.Tensor, text: Text,
              sigmas: Sequence[float] = ()) -> Hashable:
     """The key of a chain. The latent and the conditioning stand for all that made them: picture, crop, size, VAE;
-    text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values. The nodes of the one-pass kind
+    text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values. The nodes of the one-pass kinds
     are `sigmas`."""
-    nodes = tuple(sigmas) if settings.inversion == "one pass" and sigmas else settings.nodes
+    nodes = tuple(sigmas) if settings.inversion in LEVELS_AT_ONCE and sigmas else settings.nodes
     return (settings.inversion, nodes, _digest(latent), _digests(text),
             _digest(model.sd_model.alphas_cumprod), model.prediction, *_weights(model), *_unet_options(model))
 

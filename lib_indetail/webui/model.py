@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 
 import torch
-from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common
+from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, shared
 from torch import nn
 
 from lib_indetail.errors import BadPicture
 from lib_indetail.inversion import Model
 from lib_indetail.noise import NoiseSchedule
-from lib_indetail.passes import plain_pass
+from lib_indetail.passes import for_each, plain_pass, timesteps_of
 from lib_indetail.recording import RecordPass
 from lib_indetail.webui.guards import undisturbed
 
@@ -97,6 +98,12 @@ class HostModel:
             return torch.cat([torch.zeros_like(latent[:, :1]), latent], dim=1)
         return torch.zeros_like(latent) if channels == 8 else None
 
+    def timestep(self, sigma: float) -> float:
+        """What k-diffusion's samplers feed the UNet at a noise level: with the host's quantization a whole number."""
+        if not shared.opts.enable_quantization:
+            return self.schedule.timestep(sigma)
+        return float((self.schedule.log_sigmas - math.log(sigma)).abs().argmin())
+
     def record_pass(self, text: Text, clean: torch.Tensor) -> RecordPass:
         """A plain pass of the image latent inside one of the host's own UNet calls; `clean` is its latent."""
         unet, extra = self.unet, self.extra_channels(clean)
@@ -111,16 +118,19 @@ class HostModel:
         return record
 
     def inversion_model(self, text: Text, clean: torch.Tensor) -> Model:
-        """The same as a call from outside: through the host's own `apply_model`, past a ControlNet."""
+        """The same as a call from outside, of any number of rows: through the host's own `apply_model`, past a
+        ControlNet."""
         extra = self.extra_channels(clean)
 
-        def model(z: torch.Tensor, t: float) -> torch.Tensor:
-            timesteps = torch.full((len(z),), t, device=z.device)
-            cond = dict(text) if isinstance(text, dict) else {"c_crossattn": [text]}
+        def model(z: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+            if isinstance(text, dict):
+                cond = {name: for_each(row, z) for name, row in text.items()}
+            else:
+                cond = {"c_crossattn": [for_each(text, z)]}
             if extra is not None:
-                cond["c_concat"] = [extra.to(z)]
+                cond["c_concat"] = [for_each(extra.to(z), z)]
             with own_forward(self.unet):
-                return self.sd_model.apply_model(z, timesteps, cond).float()
+                return self.sd_model.apply_model(z, timesteps_of(z, t), cond).float()
 
         return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +11,26 @@ import torch
 from modules import devices
 from PIL import Image
 
+from lib_indetail.ahead import banks_read, record_ahead, rows_at_once
 from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
-from lib_indetail.inversion import Inverter
+from lib_indetail.inversion import Inverter, Model
 from lib_indetail.layers import self_attention_layers
+from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor, placed
-from lib_indetail.plans import IMAGE
+from lib_indetail.plans import IMAGE, planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.recording import RecordPass, listened
 from lib_indetail.settings import Settings
 from lib_indetail.store import ChainStore
 from lib_indetail.webui import fingerprint
 from lib_indetail.webui.guards import undisturbed, untiled
+from lib_indetail.webui.memory import free_memory
 from lib_indetail.webui.model import HostModel, Text
 from lib_indetail.webui.progress import interrupted, inversion_progress
+from lib_indetail.window import FULL_NOISE, position
 
 CROP_WARNING = 0.1
 
@@ -42,13 +47,22 @@ class Wish:
     steps: int
     hires_steps: int | None = None
     sigmas: tuple[float, ...] = ()
+    from_noise: bool = True
+
+    def levels(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
+        """Noise levels and their positions in the pass."""
+        timesteps = [schedule.timestep(sigma) for sigma in self.sigmas]
+        return [(sigma, position(t, FULL_NOISE if self.from_noise else timesteps[0]))
+                for sigma, t in zip(self.sigmas, timesteps)]
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How a model reads an image latent: passes that record its banks, and what is remembered of them."""
+    """How a model reads an image latent: passes that record its banks within its own calls (`passes`) and outside of
+    them (`models`), and what is remembered of them."""
 
     passes: Mapping[str, RecordPass]
+    models: Mapping[str, Model]
     memory: BankMemory
 
 
@@ -80,7 +94,8 @@ class Preparer:
         latent = self.clean_latent(model, fitted.picture)
         with_text = self._text(model, settings.text_for(wish.prompt), wish)
         reading = self._reading(model, wish, latent, with_text)
-        chain, note = self._chain(model, wish, latent, with_text, reading.memory)
+        chain, note = self._chain(model, wish, latent, with_text, reading)
+        self._record_ahead(model, wish, chain, reading)
         return Prepared(chain, reading, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
 
     @torch.no_grad()
@@ -96,9 +111,12 @@ class Preparer:
                  of_another: Chain | None = None) -> Reading:
         """`of_another` is the chain if another model has made it."""
         without_text = self._text(model, "", wish) if wish.settings.guidance < 1 else text
-        passes = image_passes(wish.settings, model.record_pass(text, latent), model.record_pass(without_text, latent))
-        key = fingerprint.of_banks(model, wish.settings, latent, wish.sigmas, text, without_text)
-        return Reading(passes, BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another))))
+        texts = text, without_text
+        passes = image_passes(wish.settings, *(model.record_pass(each, latent) for each in texts))
+        models = image_passes(wish.settings, *(model.inversion_model(each, latent) for each in texts))
+        key = fingerprint.of_banks(model, wish.settings, latent, wish.sigmas, *texts)
+        return Reading(passes, models,
+                       BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another))))
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
         key = fingerprint.of_latent(model, picture)
@@ -110,7 +128,7 @@ class Preparer:
         return latent.to(devices.device)
 
     def _chain(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text,
-               memory: BankMemory) -> tuple[Chain, str]:
+               reading: Reading) -> tuple[Chain, str]:
         settings = wish.settings
         key = fingerprint.of_chain(model, settings, latent, text, wish.sigmas)
         chain = self._chains.get(key)
@@ -122,12 +140,26 @@ class Preparer:
             return chain.to(devices.device), "the picture's inversion was still there, on disk"
         begun = time.monotonic()
         layers = self_attention_layers(model.unet, settings.blocks)
-        with inversion_progress() as report, undisturbed(model.unet), listened(layers, memory, IMAGE) as seen:
-            inverter = Inverter(model.schedule, model.prediction, report, interrupted)
-            chain = prepare_chain(settings, inverter, model.inversion_model(text, latent), latent, wish.sigmas, seen)
+        with inversion_progress("inverting") as report, undisturbed(model.unet), \
+                listened(layers, reading.memory, IMAGE) as seen:
+            inverter = Inverter(model.schedule, model.prediction, report, interrupted, model.timestep)
+            chain = prepare_chain(settings, inverter, reading.models[IMAGE], latent, wish.sigmas, seen)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
         self._store.put(key, chain)
         return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
+
+    def _record_ahead(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading) -> None:
+        """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it."""
+        wanted = banks_read(planner(wish.settings), wish.levels(model.schedule))
+        if not any(reading.memory.missing(bank, sigmas) for bank, sigmas in wanted.items()):
+            return
+        layers = self_attention_layers(model.unet, wish.settings.blocks)
+        rows = rows_at_once(free_memory(), chain.latents[0], devices.dtype_unet.itemsize)
+        with inversion_progress("reading") as report, undisturbed(model.unet), contextlib.ExitStack() as stack:
+            ears = {bank: stack.enter_context(listened(layers, reading.memory, bank, to_the_end=False))
+                    for bank in wanted}
+            record_ahead(reading.models, wanted, reading.memory, chain.at, model.timestep, ears.__getitem__, rows,
+                         progress=report, interrupted=interrupted)
 
 
 def crop_warning(lost: float) -> str:

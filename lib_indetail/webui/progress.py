@@ -12,18 +12,18 @@ from lib_indetail.inversion import Progress
 
 
 @contextlib.contextmanager
-def inversion_progress() -> Iterator[Progress]:
+def inversion_progress(doing: str = "inverting") -> Iterator[Progress]:
     """A job of its own in the page's bar and a line in the console, for as long as an inversion runs."""
     state = shared.state
     if state.job_count > 0:
         state.job_count += 1
-    with tqdm(desc="InDetail inversion", file=shared.progress_print_out, leave=False,
+    with tqdm(desc=f"InDetail, {doing}", file=shared.progress_print_out, leave=False,
               disable=shared.cmd_opts.disable_console_progressbars) as bar:
         def report(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
             state.sampling_steps, state.sampling_step = total, done
-            state.textinfo = f"InDetail: inverting the picture, {done} of {total}"
+            state.textinfo = f"InDetail: {doing} the picture, {done} of {total}"
 
         try:
             yield report

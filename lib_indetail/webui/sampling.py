@@ -115,7 +115,8 @@ class Run:
         if len(set(prompts)) > 1:
             self._say("the prompts of the batch differ; the picture was inverted with the first")
         sigmas = tuple(levels(p, model.schedule, from_noise, sampler_steps))
-        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, sigmas)
+        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, sigmas,
+                    from_noise)
         return self._preparer.prepare(model, wish)
 
     def _tinted(self, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:

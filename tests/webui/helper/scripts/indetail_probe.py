@@ -2,175 +2,20 @@
 
 import contextlib
 import gc
-import hashlib
 
 import psutil
 import torch
 from fastapi import FastAPI
 from indetail_obstacles import OBSTACLES, WITHIN
+from indetail_watching import denoised, evaluated, hooks_left, probe, spied_reference, spy_on_records
 from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
-from lib_indetail import hooks, recording
+from lib_indetail import hooks
 from lib_indetail.errors import InDetailError
-from lib_indetail.webui import indetail, preparing
+from lib_indetail.webui import indetail
 from lib_indetail.webui import model as indetail_model
 from lib_indetail.webui.runtime import runtime
-
-
-class Probe:
-    """What was seen since the last reset, and what is to happen at the n-th UNet call."""
-
-    def __init__(self):
-        self.restore = lambda: None
-        self.reset()
-
-    def reset(self):
-        self.restore()
-        self.restore = lambda: None
-        self.calls: list[int] = []  # rows of every call that goes through `unet(...)`
-        self.levels: list[float] = []  # of every evaluation of the denoiser
-        self.records: list[float] = []  # how far each recorded latent is from the chain at the call's level
-        self.extra = False
-        self.extras: list[float] = []
-        self.evaluation = None
-        self.references: list[str] = []  # fingerprints of what ControlNet's reference passes came to
-        self.texts: list[str] = []  # every prompt that the image was inverted or read with
-        self.layers = 0  # self-attention layers whose keys and values were recorded last
-        self.channels: list = []  # what the UNet was fed beside the noisy latent in each one-row call
-        self.off_clean: list[float] = []  # of these: the mask's largest value, and how far the rest is from the latent
-        self.banks: list[str] = []  # fingerprints of all keys and values of each record pass
-        self.notes: list[str] = []
-        self.comments: list[str] = []
-        self.obstacle = ""
-        self.after: int | None = None
-        self.what = ""
-        self.chain = None
-        self.case = None
-        self.latents: list[list[float]] = []
-        self.nested = None
-        self.prompts: list[str] | None = None
-
-    def unet_called(self, module, args, kwargs):
-        x = args[0] if args else kwargs["x"]
-        self.calls.append(len(x))
-        if len(x) == 1 and x.shape[1] > 4:
-            self.channels.append(x[:, 4:].clone())
-        if self.after is not None and len(self.calls) > self.after:
-            self.after = None
-            if self.what == "raise":
-                raise RuntimeError("the probe broke this call")
-            setattr(shared.state, self.what, True)
-
-
-probe = getattr(runtime, "probe", None) or Probe()
-runtime.probe = probe  # one for all times that the page is reloaded
-
-
-def evaluated(params):
-    unet = shared.sd_model.model.diffusion_model
-    if not getattr(unet, "indetail_probed", False):
-        watch(unet)
-    if probe.extra:
-        probe.evaluation = (params.x.clone(), params.sigma.clone(), params.image_cond, params.text_cond,
-                            params.text_uncond)
-    schedule = indetail_model.HostModel(shared.sd_model).schedule
-    level = float(params.sigma.flatten()[0])
-    if probe.case is not None:
-        images = len(params.x) - params.text_cond.shape[0]
-        probe.latents.append(params.x[:images].float().flatten().tolist())
-    probe.levels.append(level if hasattr(params.denoiser.inner_model, "sigmas") else schedule.sigma(level))
-
-
-def denoised(params):
-    """An extra pass of the cond rows and one of the uncond rows, as perturbed attention makes them: how far are they
-    from the rows of the evaluation itself?"""
-    if not probe.extra:
-        return
-    x, sigma, image_cond, cond, uncond = probe.evaluation
-    for text, rows in ((cond, slice(0, len(cond))), (uncond, slice(len(cond), None))):
-        fed = {"c_crossattn": [text], "c_concat": [image_cond[rows]]}
-        again = params.inner_model(x[rows], sigma[rows], cond=fed)
-        probe.extras.append(float((again - params.x[rows]).abs().max()))
-
-
-def watch(unet):
-    def indetail_probe_unet(module, args, kwargs):
-        probe.unet_called(module, args, kwargs)
-
-    unet.register_forward_pre_hook(indetail_probe_unet, with_kwargs=True)
-    unet.indetail_probed = True
-
-
-def spy_on_records():
-    """Every record pass notes how far its latent is from the chain; every preparation notes its chain."""
-    record_pass, prepare = indetail_model.HostModel.record_pass, preparing.Preparer.prepare
-    if hasattr(record_pass, "spied"):
-        return
-
-    def spied_record(self, text, clean):
-        run = record_pass(self, text, clean)
-
-        def indetail_probe_record(z, timesteps):
-            wanted = probe.chain.at(probe.levels[-1])
-            probe.records.append(float((z.float() - wanted.to(z).float()).abs().max()))
-            return run(z, timesteps)
-
-        return indetail_probe_record
-
-    def spied_prepare(self, model, wish):
-        if not getattr(model.unet, "indetail_probed", False):
-            watch(model.unet)
-        prepared = prepare(self, model, wish)
-        probe.chain = prepared.chain
-        for channels in probe.channels:
-            mask, latent = (channels[:, :1], channels[:, 1:]) if channels.shape[1] == 5 else (channels, prepared.clean)
-            probe.off_clean += [float(mask.abs().max()), float((latent - prepared.clean).abs().max())]
-        probe.channels = []
-        probe.notes.append(prepared.note)
-        return prepared
-
-    encode_text = indetail_model.HostModel.text
-
-    def spied_text(self, prompt, *args):
-        probe.texts.append(prompt)
-        return encode_text(self, prompt, *args)
-
-    indetail_model.HostModel.text = spied_text
-    read = recording.Recorder.bank
-
-    def spied_bank(self, bank, sigma, x, timesteps):
-        recorded = read(self, bank, sigma, x, timesteps)
-        digest = hashlib.sha256()
-        for tensor in (tensor for pair in recorded.values() for tensor in pair):
-            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-        probe.banks.append(digest.hexdigest())
-        probe.layers = len(recorded)
-        return recorded
-
-    recording.Recorder.bank = spied_bank
-    spied_record.spied = True
-    indetail_model.HostModel.record_pass, preparing.Preparer.prepare = spied_record, spied_prepare
-
-
-def hooks_left():
-    """Hooks of ours, and instance attributes where there should be none."""
-    unet = shared.sd_model.model.diffusion_model
-    count = 0
-    for module in unet.modules():
-        for registry in (module._forward_hooks, module._forward_pre_hooks):
-            count += sum("indetail" in hook.__name__ and "probe" not in hook.__name__ for hook in registry.values())
-    return count
-
-
-def spied_reference(forward):
-    def reference_pass(*args, **kwargs):
-        output = forward(*args, **kwargs)
-        probe.references.append(hashlib.sha256(output.float().cpu().contiguous().numpy().tobytes()).hexdigest())
-        return output
-
-    reference_pass.spied = True
-    return reference_pass
 
 
 class ProbeScript(scripts.Script):
@@ -335,6 +180,7 @@ def add_routes(_, app: FastAPI):
     def state():
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
+                "ahead": probe.ahead,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(),
                 "texts": probe.texts, "references": probe.references,
