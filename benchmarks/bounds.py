@@ -1,5 +1,6 @@
 """What the targets are measured against, in plain steps: c1, one call of one row; r, one row's share in a batched
-call; a, the attention that reading a picture adds."""
+call; a, the attention that reading a picture adds; h, making one row's keys and values from normed hidden states, which
+a bank of half the size would have to do at every step."""
 
 from __future__ import annotations
 
@@ -31,13 +32,14 @@ def timed(work: Work, call: Callable[[], object]) -> float:
 
 @torch.no_grad()
 def bounds(work: Work) -> dict[str, float]:
-    """cs in seconds, and c1, r and a in multiples of it: medians over rounds in which all are measured once."""
+    """cs in seconds, and c1, r, a and h in multiples of it: medians over rounds in which all are measured once."""
     attention = [_Attention(work, module, tokens) for module, tokens in _layers(work)]
     stratified = sum(position(t) < Settings().stratified_until for t in work.timesteps) / work.steps
     calls: dict[str, Callable[[], object]] = {
         "cs": lambda: _rows(work, 2 * work.batch), "c1": lambda: _rows(work, 1), "c8": lambda: _rows(work, 8),
         "own": lambda: [each.own() for each in attention], "image": lambda: [each.image() for each in attention],
-        "both": lambda: [each.both() for each in attention]}
+        "both": lambda: [each.both() for each in attention],
+        "h": lambda: [each.projected() for each in attention]}
     for call in calls.values():
         call()
     seconds = {name: [] for name in calls}
@@ -46,7 +48,8 @@ def bounds(work: Work) -> dict[str, float]:
             seconds[name].append(timed(work, call))
     t = {name: median(each) for name, each in seconds.items()}
     added = stratified * t["image"] + (1 - stratified) * (t["both"] - t["own"])
-    return {"cs": t["cs"], "c1": t["c1"] / t["cs"], "r": t["c8"] / 8 / t["cs"], "a": added / t["cs"]}
+    return {"cs": t["cs"], "c1": t["c1"] / t["cs"], "r": t["c8"] / 8 / t["cs"], "a": added / t["cs"],
+            "h": t["h"] / t["cs"]}
 
 
 def _rows(work: Work, count: int) -> torch.Tensor:
@@ -72,9 +75,13 @@ class _Attention:
         self._queries, self._keys, self._values = (
             torch.randn(work.batch, tokens, width, device=work.device, dtype=work.dtype) for _ in range(3))
         self._bank = self._keys[:1], self._values[:1]
+        self._hidden = torch.randn(1, tokens, module.to_k.in_features, device=work.device, dtype=work.dtype)
 
     def own(self) -> torch.Tensor:
         return HostAttention().heads(self._module, self._queries, self._keys, self._values)
+
+    def projected(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return HostAttention().keys_values(self._module, self._hidden)
 
     def image(self) -> torch.Tensor:
         return HostAttention().heads(self._module, self._queries, *(part.expand_as(self._keys) for part in self._bank))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from embedded.model import alphas_cumprod, build_unet
+from lib_indetail.ahead import MOST_ROWS, banks_read, record_ahead
 from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
@@ -69,7 +70,9 @@ class Work:
         """Nothing is there."""
         def run() -> torch.Tensor:
             memory = BankMemory(Cache(lambda: 64 * 2**30), "picture")
-            return self._sampled(self.inverted(inversion, memory), memory)
+            chain = self.inverted(inversion, memory)
+            self._record_ahead(chain, memory)
+            return self._sampled(chain, memory)
 
         return run
 
@@ -85,6 +88,14 @@ class Work:
         with listened(self_attention_layers(self.unet), memory or BankMemory(Cache(lambda: 0), None), IMAGE) as seen:
             return prepare_chain(settings, Inverter(self.schedule), as_model(self._image_pass()), self.picture, sigmas,
                                  seen)
+
+    @torch.no_grad()
+    def _record_ahead(self, chain: Chain, memory: BankMemory) -> None:
+        levels = [(self.schedule.sigma(t), position(t)) for t in self.timesteps]
+        layers = self_attention_layers(self.unet)
+        with listened(layers, memory, IMAGE, to_the_end=False) as seen:
+            record_ahead({IMAGE: as_model(self._image_pass())}, banks_read(planner(Settings()), levels), memory, chain.at,
+                         self.schedule.timestep, lambda bank: seen, MOST_ROWS)
 
     def _image_pass(self):
         run = plain_pass(self.unet, self.text[:1])

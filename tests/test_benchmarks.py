@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.__main__ import arms, measure, targets
+from benchmarks.__main__ import arms, measure, targets, written
 from benchmarks.bounds import bounds
 from benchmarks.work import Work
 from embedded.model import build_unet
@@ -20,11 +20,11 @@ def work(request):
 
 
 def test_every_arm_sends_its_number_of_rows_through_the_unet(work):
-    _, rows, _ = measure(work, 2)
+    _, rows, _ = measure(work, 2, list(arms(work)))
     plain = STEPS * 2 * work.batch
     assert rows == {"plain": plain, "warm": plain, "no bank": plain + STEPS, "cold, DDIM": plain + STEPS + NODES,
                     "cold, refined": plain + STEPS + 3 * NODES, "cold, re-noise": plain + STEPS,
-                    "cold, one pass": plain + STEPS + 1}
+                    "cold, one pass": plain + STEPS + 1, "cold, parallel": plain + STEPS + 1}
 
 
 def test_the_arms_with_one_chain_make_one_picture(work):
@@ -32,13 +32,13 @@ def test_the_arms_with_one_chain_make_one_picture(work):
     made = {name: call() for name, call in arms(work).items()}
     assert torch.equal(made["warm"], made["no bank"])
     assert (made["warm"] - made["cold, DDIM"]).abs().max() < 1e-4
-    for name in ("plain", "cold, one pass", "cold, re-noise"):
+    for name in ("plain", "cold, one pass", "cold, parallel", "cold, re-noise"):
         assert (made[name] - made["warm"]).abs().max() > 1e-3
 
 
 def test_bounds_are_in_plain_steps(work):
     measured = bounds(work)
-    assert set(measured) == {"cs", "c1", "r", "a"}
+    assert set(measured) == {"cs", "c1", "r", "a", "h"}
     assert all(value > 0 for value in (measured["cs"], measured["c1"], measured["r"]))
 
 
@@ -48,3 +48,10 @@ def test_targets_are_those_that_were_set():
     assert targets(1, {**b, "a": 0.2})["warm"] == 1.10
     assert targets(1, b)["no bank"] == pytest.approx(1.7) and targets(4, b)["no bank"] == 1.45
     assert targets(1, b)["cold, DDIM"] == pytest.approx(2.12) and targets(4, b)["cold, DDIM"] == 1.6
+
+
+def test_a_section_takes_the_place_of_its_older_one():
+    results = "# Results\n\nIntroduction.\n"
+    for text in ("## a\n\nold\n", "## b\n\nother\n", "## a\n\nnew\n"):
+        results = written(results, text)
+    assert results == "# Results\n\nIntroduction.\n\n## b\n\nother\n\n## a\n\nnew\n"

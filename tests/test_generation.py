@@ -49,8 +49,8 @@ def test_the_last_run_is_bit_equal_to_the_first(embedded, image):
 
 
 @pytest.mark.parametrize(("sampler", "tolerance"), [
-    ("ddim", 1e-4), ("euler", 1e-4), ("euler_ancestral", 1e-4), ("dpmpp_sde", 1e-4),
-    ("dpmpp_2m", 1e-3)])  # amplifies what matrix products round by batch size: 1.3e-4 without an image prompt too
+    ("ddim", 1e-4), ("euler", 1e-4), ("euler_ancestral", 1e-4), ("dpmpp_sde", 3e-4),
+    ("dpmpp_2m", 1e-3)])  # they amplify what matrix products round by batch size: 1.3e-4 without an image prompt too
 def test_a_batch_of_4_equals_4_single_pictures(embedded, image, sampler, tolerance):
     request = dataclasses.replace(REQUEST, seeds=(1, 2, 3, 4), sampler=sampler, steps=8)
     with torch.backends.mkldnn.flags(enabled=False):  # it rounds convolutions differently for every batch size
