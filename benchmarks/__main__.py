@@ -6,17 +6,15 @@ Writes a section of benchmarks/results.md. On a GPU the standard case is 512x512
 from __future__ import annotations
 
 import argparse
-import platform
-from pathlib import Path
 from statistics import median
 
 import torch
 
 from benchmarks.bounds import bounds, timed
+from benchmarks.results import machine, write
 from benchmarks.work import Work, sd15_unet
 from lib_indetail.settings import INVERSIONS
 
-RESULTS = Path(__file__).parent / "results.md"
 COLD = {f"cold, {inversion}": inversion for inversion in INVERSIONS}
 
 
@@ -25,7 +23,8 @@ def arms(work: Work) -> dict:
             **{name: work.cold(inversion) for name, inversion in COLD.items()}}
 
 
-def measure(work: Work, rounds: int, chosen: list[str]) -> tuple[dict[str, list[float]], dict[str, int], dict[str, int]]:
+def measure(work: Work, rounds: int,
+            chosen: list[str]) -> tuple[dict[str, list[float]], dict[str, int], dict[str, int]]:
     """Seconds of every run, rows that went through the UNet, and bytes of device memory above plain."""
     work.prepare()
     calls = {name: call for name, call in arms(work).items() if name in chosen}
@@ -50,14 +49,14 @@ def targets(batch: int, b: dict[str, float]) -> dict[str, float]:
     return {name: min(aim, highest.get(name, aim)) for name, aim in aims.items()}
 
 
-def section(work: Work, rounds: int, machine: str, chosen: list[str]) -> str:
+def section(work: Work, rounds: int, where: str, chosen: list[str]) -> str:
     b = bounds(work)
     seconds, rows, memory = measure(work, rounds, chosen)
     plain, aims = median(seconds["plain"]), targets(work.batch, b)
     lines = [f"## {8 * work.cells}x{8 * work.cells}, batch {work.batch}, {work.steps} steps, "
-             f"{str(work.dtype).removeprefix('torch.')}, {machine}", "",
-             f"Medians of {rounds} runs. c1 = {b['c1']:.2f}, r = {b['r']:.2f}, a = {b['a']:.3f}, h = {b['h']:.3f} plain "
-             f"steps; bank {work.bank.bytes / 2**20:.0f} MB.", "",
+             f"{str(work.dtype).removeprefix('torch.')}, {where}", "",
+             f"Medians of {rounds} runs. c1 = {b['c1']:.2f}, r = {b['r']:.2f}, a = {b['a']:.3f}, h = {b['h']:.3f} "
+             f"plain steps; bank {work.bank.bytes / 2**20:.0f} MB.", "",
              "| | times plain | aim | met | UNet rows | device memory above plain |",
              "| --- | --- | --- | --- | --- | --- |"]
     for name, each in seconds.items():
@@ -66,14 +65,6 @@ def section(work: Work, rounds: int, machine: str, chosen: list[str]) -> str:
         above = f"{memory[name] / 2**20:.0f} MB" if work.device.type == "cuda" else ""
         lines.append(f"| {name} | {ratio:.2f} | {f'{aim:.2f}' if aim else ''} | {met} | {rows[name]} | {above} |")
     return "\n".join(lines) + "\n"
-
-
-def written(results: str, text: str) -> str:
-    """The results with this section, in place of an older one with the same heading."""
-    sections = results.split("\n## ")
-    heading = text.splitlines()[0].removeprefix("## ")
-    kept = [each for each in sections[1:] if each.splitlines()[0] != heading]
-    return "\n## ".join([sections[0].rstrip() + "\n", *(each.strip() + "\n" for each in kept), text.removeprefix("## ")])
 
 
 def main() -> None:
@@ -88,14 +79,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=every[1:], default=every[1:], help="beside plain")
     arguments = parser.parse_args()
     device, dtype = torch.device("cuda" if cuda else "cpu"), getattr(torch, arguments.dtype)
-    cpu = f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
-    machine = torch.cuda.get_device_name() if cuda else cpu
     unet = sd15_unet(device, dtype)
     for batch in arguments.batch:
         work = Work(unet, batch, arguments.size // 8, arguments.steps, arguments.steps, device, dtype)
-        text = section(work, arguments.rounds, machine, ["plain", *arguments.only])
+        text = section(work, arguments.rounds, machine(cuda), ["plain", *arguments.only])
         print(text, flush=True)
-        RESULTS.write_text(written(RESULTS.read_text() if RESULTS.exists() else "# Results\n", text))
+        write(text)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ class Work:
         levels = [(self.schedule.sigma(t), position(t)) for t in self.timesteps]
         layers = self_attention_layers(self.unet)
         with listened(layers, memory, IMAGE, to_the_end=False) as seen:
-            record_ahead({IMAGE: as_model(self._image_pass())}, banks_read(planner(Settings()), levels), memory, chain.at,
-                         self.schedule.timestep, lambda bank: seen, MOST_ROWS)
+            wanted = banks_read(planner(Settings()), levels)
+            record_ahead({IMAGE: as_model(self._image_pass())}, wanted, memory, chain.at, self.schedule.timestep,
+                         lambda bank: seen, MOST_ROWS)
 
     def _image_pass(self):
         run = plain_pass(self.unet, self.text[:1])

@@ -74,6 +74,12 @@ class Cache:
                 over -= held
         return leaving if over <= 0 else None
 
+    def trim(self) -> None:
+        """Down to the budget, which may have become smaller."""
+        with self._lock:
+            for key in self._in_the_way(0, None) or []:
+                self._drop(key)
+
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.__main__ import arms, measure, targets, written
+from benchmarks.__main__ import arms, measure, targets
 from benchmarks.bounds import bounds
+from benchmarks.results import written
 from benchmarks.work import Work
 from embedded.model import build_unet
 from tests.small import SMALL, draw_weights

@@ -50,3 +50,13 @@ def test_putting_again_replaces_value_and_size():
     cache.put("a", 1, 60)
     cache.put("a", 2, 10)
     assert (cache.get("a"), cache.bytes) == (2, 10)
+
+
+def test_trimming_holds_a_smaller_budget_at_once():
+    budget = [100]
+    cache = Cache(lambda: budget[0])
+    for i in range(10):
+        cache.put(i, i, 10)
+    for budget[0], left in ((25, [8, 9]), (25, [8, 9]), (0, [])):
+        cache.trim()
+        assert cache.keys() == left

@@ -37,14 +37,15 @@ def page_texts() -> set[str]:
     """Labels, buttons and whole sentences of the accordion."""
     pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("page", "controls"))
     labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\()"([^"]+)"', pages)
-    assert len(labels) == 8
+    assert len(labels) == 9
     return set(labels) - {"InDetail", "🎯"} | shown_sentences()
 
 
 def shown_sentences() -> set[str]:
-    from_status = re.findall(r'^[A-Z_]+ = "([^"]+\.)"$', (ROOT / "lib_indetail/webui/status.py").read_text(), re.M)
+    lines = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("status", "kept"))
+    from_status = re.findall(r'^[A-Z_]+ = "([^"]+\.)"$', lines, re.M)
     from_controls = re.findall(r'^TASK_HELP = "([^"]+)"$', (ROOT / "lib_indetail/webui/controls.py").read_text(), re.M)
-    assert (len(from_status), len(from_controls)) == (3, 1)
+    assert (len(from_status), len(from_controls)) == (4, 1)
     return {*from_status, *from_controls}
 
 

@@ -14,6 +14,7 @@ from lib_indetail.request import SETTINGS
 from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
 from lib_indetail.webui.controls import ADVANCED, BASIC, controls, hints, task_values
+from lib_indetail.webui.kept import forgotten_text, kept_text
 from lib_indetail.webui.preview import preview
 from lib_indetail.webui.status import last_run, plan_text, size_of
 
@@ -82,6 +83,8 @@ class Page:
             with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
                 self.settings |= controls(ADVANCED, elem_id, task)
                 self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))
+                self.kept = gr.HTML(kept_text, elem_id=elem_id("kept"), elem_classes="indetail")
+                self.forget = gr.Button("Forget prepared pictures", size="sm", elem_id=elem_id("forget"))
             gr.HTML(hints(elem_id), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
             self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)
         for unsaved in (self.picture, self.reconstruction, self.task, self.pasted):
@@ -114,6 +117,8 @@ class Page:
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)
         host["html_log"].change(last_run, host["html_log"], self.last, **QUIET)
+        host["html_log"].change(kept_text, None, self.kept, **QUIET)
+        self.forget.click(forgotten_text, None, self.kept, **QUIET)
         host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,
                          _js="extract_image_from_gallery").then(None, _js=f"() => indetailOpen('{self.tab}')")
         self.try_inversion.click(preview, [self.picture, self.task, host["width"], host["height"], host["prompt"],

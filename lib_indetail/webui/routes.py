@@ -19,8 +19,8 @@ from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.picture import picture_hash
 from lib_indetail.request import DEFAULT_TASK, POSITIONS, Request
 from lib_indetail.settings import TASKS, Settings
+from lib_indetail.webui import kept
 from lib_indetail.webui.preview import previewed
-from lib_indetail.webui.runtime import runtime
 
 SIZE = dict(low=64, high=4096, multiple=8)
 _BASIC = fastapi.Depends(HTTPBasic(auto_error=False))
@@ -36,8 +36,8 @@ def add_routes(demo, app: fastapi.FastAPI) -> None:
     router.add_api_route("/settings", settings, summary="Every field that a request may have")
     router.add_api_route("/invert", invert, methods=["POST"], openapi_extra=_invert_body(),
                          summary="What the model makes of a picture: inverted and sampled back without guidance")
-    router.add_api_route("/cache", cache, summary="What is kept of inverted pictures")
-    router.add_api_route("/cache", clear_cache, methods=["DELETE"],
+    router.add_api_route("/cache", kept.kept, summary="What is kept of inverted pictures")
+    router.add_api_route("/cache", kept.forget, methods=["DELETE"],
                          summary="Forget all inverted pictures, also on disk")
     app.include_router(router)
 
@@ -68,20 +68,6 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
         raise fastapi.HTTPException(409, "The inversion was interrupted.") from error
     return {"image": _png(seen.image), "latent_error": seen.error.latent, "psnr": seen.error.psnr,
             "note": seen.note, "picture": picture_hash(seen.picture)}
-
-
-def cache() -> dict[str, int]:
-    """`levels` are noise levels whose keys and values are kept; the first three are in memory."""
-    return {"pictures": len(runtime.latents), "inversions": len(runtime.chains), "levels": len(runtime.banks),
-            "bytes": runtime.latents.bytes + runtime.chains.bytes, "bank_bytes": runtime.banks.bytes,
-            "inversions_on_disk": len(runtime.store), "disk_bytes": runtime.store.bytes}
-
-
-def clear_cache() -> dict[str, int]:
-    """What was forgotten."""
-    forgotten = cache()
-    runtime.forget()
-    return forgotten
 
 
 def _admission(app: fastapi.FastAPI) -> Callable:

@@ -51,6 +51,8 @@ class Runtime:
             return
         if not request.acts:
             return
+        for cache in self._caches:
+            cache.trim()
         if is_inner() and not options.value("indetail_inner"):
             say(p, "left out of an inner pass")
             return
@@ -81,8 +83,12 @@ class Runtime:
 
     def clear(self) -> None:
         """Hold nothing in memory any longer."""
-        for cache in (self.latents, self.chains, self.banks):
+        for cache in self._caches:
             cache.clear()
+
+    @property
+    def _caches(self) -> tuple[Cache, ...]:
+        return self.latents, self.chains, self.banks
 
 
 def is_inner() -> bool:

@@ -18,6 +18,7 @@ WIDTH = 64  # of both text towers
 LDM_UNET = dict(image_size=16, in_channels=4, out_channels=4, model_channels=32, attention_resolutions=[4, 2, 1],
                 num_res_blocks=2, channel_mult=[1, 2, 4, 4], num_heads=4, use_spatial_transformer=True,
                 transformer_depth=1, context_dim=WIDTH, use_checkpoint=False, legacy=False)
+SD15_UNET = {**LDM_UNET, "model_channels": 320, "num_heads": 8}
 SGM_UNET = dict(adm_in_channels=WIDTH + 3 * 2 * 16, num_classes="sequential", use_checkpoint=False, in_channels=4,
                 out_channels=4, model_channels=32, attention_resolutions=[4, 2], num_res_blocks=2,
                 channel_mult=[1, 2, 4], num_head_channels=16, use_spatial_transformer=True,
@@ -87,6 +88,7 @@ def configs(vae: dict, scale: float, tower: str) -> dict[str, dict]:
                               cond_stage_key="edit", first_stage_key="edited"),
         "sdxl": sgm_config(*common, SGM_UNET, sizes, clip=True),
         "sdxl-refiner": sgm_config(*common, REFINER_UNET, (*sizes[:2], "aesthetic_score"), clip=False),
+        "sd15-shaped": ldm_config(*common, SD15_UNET),
     }
 
 

@@ -28,8 +28,9 @@ SEEDING = Path(__file__).parent / "seeding"
 FAMILIES = Path(__file__).parent / "families"
 FITTING = Path(__file__).parent / "controlnet"
 START_LIMIT_S = 300
-FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--use-cpu", "all", "--no-half", "--api",
-         "--no-download-sd-model", "--disable-console-progressbars", "--no-hashing", "--no-gradio-queue")
+FLAGS = ("--skip-prepare-environment", "--api", "--no-download-sd-model", "--disable-console-progressbars",
+         "--no-hashing", "--no-gradio-queue")
+CPU_FLAGS = ("--skip-torch-cuda-test", "--use-cpu", "all", "--no-half")
 
 
 def find_webui() -> Path | None:
@@ -56,8 +57,9 @@ class Host:
     a name and password for its API."""
 
     def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = (),
-                 packages: Path | None = None, basic: str | None = None):
-        self.webui, self.folder, self._flags, self._packages = webui, folder, flags, packages
+                 packages: Path | None = None, basic: str | None = None, cpu: bool = True):
+        self.webui, self.folder, self._packages = webui, folder, packages
+        self._flags = *(CPU_FLAGS if cpu else ()), *flags
         self._headers = {"Authorization": f"Basic {encoded(basic.encode())}"} if basic else {}
         for name, path in extensions.items():
             target = folder / "extensions" / name
@@ -137,6 +139,12 @@ class Host:
 
     def get(self, path: str) -> tuple[int, Any]:
         return self._ask(urllib.request.Request(self.url + path))
+
+    def forget_prepared(self) -> None:
+        """Of the extension, in memory and on disk."""
+        request = urllib.request.Request(self.url + "/indetail/cache", method="DELETE")
+        status, answer = self._ask(request)
+        assert status == 200, answer
 
     def post(self, path: str, body: Any = None) -> tuple[int, Any]:
         data = json.dumps({} if body is None else body).encode()

@@ -1,0 +1,42 @@
+"""What is kept of prepared pictures: for the page, and for the API."""
+
+from __future__ import annotations
+
+from lib_indetail.webui.runtime import runtime
+from lib_indetail.webui.status import line
+
+NOTHING_KEPT = "Nothing is kept of earlier pictures."
+
+
+def kept() -> dict[str, int]:
+    """`levels` are noise levels whose keys and values are kept; the first three are in memory."""
+    return {"pictures": len(runtime.latents), "inversions": len(runtime.chains), "levels": len(runtime.banks),
+            "bytes": runtime.latents.bytes + runtime.chains.bytes, "bank_bytes": runtime.banks.bytes,
+            "inversions_on_disk": len(runtime.store), "disk_bytes": runtime.store.bytes}
+
+
+def forget() -> dict[str, int]:
+    """What was forgotten."""
+    forgotten = kept()
+    runtime.forget()
+    return forgotten
+
+
+def kept_text() -> str:
+    """The same for a person."""
+    now = kept()
+    if not any(now.values()):
+        return line(NOTHING_KEPT)
+    return line(f"Kept in memory: {now['inversions']} inversions ({_mb(now['bytes'])}), keys and values of "
+                f"{now['levels']} noise levels ({_mb(now['bank_bytes'])}). On disk: {now['inversions_on_disk']} "
+                f"inversions ({_mb(now['disk_bytes'])}).")
+
+
+def forgotten_text() -> str:
+    """For the page's button: forget everything, and say what is there now."""
+    forget()
+    return kept_text()
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.1f} MB"
