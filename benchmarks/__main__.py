@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.bounds import bounds, timed
 from benchmarks.results import machine, write
-from benchmarks.work import Work, sd15_unet
+from benchmarks.work import Work, random_unet
 from lib_indetail.settings import INVERSIONS
 
 COLD = {f"cold, {inversion}": inversion for inversion in INVERSIONS}
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=every[1:], default=every[1:], help="beside plain")
     arguments = parser.parse_args()
     device, dtype = torch.device("cuda" if cuda else "cpu"), getattr(torch, arguments.dtype)
-    unet = sd15_unet(device, dtype)
+    unet = random_unet(device, dtype)
     for batch in arguments.batch:
         work = Work(unet, batch, arguments.size // 8, arguments.steps, arguments.steps, device, dtype)
         text = section(work, arguments.rounds, machine(cuda), ["plain", *arguments.only])

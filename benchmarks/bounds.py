@@ -16,8 +16,6 @@ from lib_indetail.layers import self_attention_layers
 from lib_indetail.settings import Settings
 from lib_indetail.window import position
 
-ROUNDS = 5
-
 
 def timed(work: Work, call: Callable[[], object]) -> float:
     """Seconds."""
@@ -31,7 +29,7 @@ def timed(work: Work, call: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def bounds(work: Work) -> dict[str, float]:
+def bounds(work: Work, rounds: int = 5) -> dict[str, float]:
     """cs in seconds, and c1, r, a and h in multiples of it: medians over rounds in which all are measured once."""
     attention = [_Attention(work, module, tokens) for module, tokens in _layers(work)]
     stratified = sum(position(t) < Settings().stratified_until for t in work.timesteps) / work.steps
@@ -43,7 +41,7 @@ def bounds(work: Work) -> dict[str, float]:
     for call in calls.values():
         call()
     seconds = {name: [] for name in calls}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, call in calls.items():
             seconds[name].append(timed(work, call))
     t = {name: median(each) for name, each in seconds.items()}

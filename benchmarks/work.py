@@ -142,11 +142,11 @@ def _text_width(unet: nn.Module) -> int:
     return next(module.to_k.in_features for name, module in unet.named_modules() if name.endswith("attn2"))
 
 
-def sd15_unet(device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """SD 1.5's UNet with small random weights."""
+def random_unet(device: torch.device, dtype: torch.dtype, **changes) -> nn.Module:
+    """SD 1.5's UNet with small random weights; `changes` make it another."""
     torch.manual_seed(0)
     with torch.device(device):
-        unet = build_unet(**SD15)
+        unet = build_unet(**{**SD15, **changes})
     for module in unet.modules():
         for parameter in module.parameters(recurse=False):
             nn.init.normal_(parameter, std=0.01)

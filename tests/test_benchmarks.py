@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks import thousand
 from benchmarks.__main__ import arms, measure, targets
 from benchmarks.bounds import bounds
 from benchmarks.results import written
@@ -56,3 +57,11 @@ def test_a_section_takes_the_place_of_its_older_one():
     for text in ("## a\n\nold\n", "## b\n\nother\n", "## a\n\nnew\n"):
         results = written(results, text)
     assert results == "# Results\n\nIntroduction.\n\n## b\n\nother\n\n## a\n\nnew\n"
+
+
+def test_many_pictures_stay_within_small_caches_and_come_out_right(embedded, tmp_path):
+    seen = thousand.run(embedded, tmp_path, 30)
+    assert all(0 < seen.most[name] <= budget for name, budget in thousand.BUDGETS.items())
+    assert min(seen.found.values()) > 0, seen.found
+    assert (seen.again, seen.worst) == (10, 0.0)
+    assert seen.files * 4096 < thousand.BUDGETS["disk"]

@@ -37,7 +37,8 @@ CROP_WARNING = 0.1
 
 @dataclass(frozen=True)
 class Wish:
-    """What to invert, for one pass: the prompt of its first picture, its size, its steps and its noise levels."""
+    """What to invert, for one pass: prompt of its first picture, size, steps and noise levels; `own` are
+    those of the levels at which the checkpoint at hand is sampled."""
 
     picture: Image.Image
     settings: Settings
@@ -47,13 +48,13 @@ class Wish:
     steps: int
     hires_steps: int | None = None
     sigmas: tuple[float, ...] = ()
+    own: tuple[float, ...] = ()
     from_noise: bool = True
 
     def levels(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
-        """Noise levels and their positions in the pass."""
-        timesteps = [schedule.timestep(sigma) for sigma in self.sigmas]
-        return [(sigma, position(t, FULL_NOISE if self.from_noise else timesteps[0]))
-                for sigma, t in zip(self.sigmas, timesteps)]
+        """The own noise levels and their positions in the pass."""
+        first = FULL_NOISE if self.from_noise or not self.sigmas else schedule.timestep(self.sigmas[0])
+        return [(sigma, position(schedule.timestep(sigma), first)) for sigma in self.own]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from lib_indetail.webui.attention import WebuiAttention
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.controlnet import ControlNet
 from lib_indetail.webui.denoiser import DenoiserRows, Hooked
-from lib_indetail.webui.levels import levels
+from lib_indetail.webui.levels import before_refiner, levels
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer, Wish
 
@@ -114,9 +114,10 @@ class Run:
         prompts, steps = _prompts_and_steps(p)
         if len(set(prompts)) > 1:
             self._say("the prompts of the batch differ; the picture was inverted with the first")
-        sigmas = tuple(levels(p, model.schedule, from_noise, sampler_steps))
-        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, sigmas,
-                    from_noise)
+        sigmas = levels(p, model.schedule, from_noise, sampler_steps)
+        own = before_refiner(p, model.schedule, sigmas)
+        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, tuple(sigmas),
+                    tuple(own), from_noise)
         return self._preparer.prepare(model, wish)
 
     def _tinted(self, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:

@@ -171,6 +171,12 @@ def add_routes(_, app: FastAPI):
         probe.nested = True
         return {}
 
+    @app.post("/probe/hypernetworks")
+    def hypernetworks():
+        """The host looks for hypernetworks when its page is opened, and never by the API."""
+        shared.reload_hypernetworks()
+        return {}
+
     @app.post("/probe/reload")
     def reload():
         shared.state.request_restart()
