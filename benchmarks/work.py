@@ -150,4 +150,14 @@ def random_unet(device: torch.device, dtype: torch.dtype, **changes) -> nn.Modul
     for module in unet.modules():
         for parameter in module.parameters(recurse=False):
             nn.init.normal_(parameter, std=0.01)
-    return unet.to(device, dtype).eval().requires_grad_(False)
+    return in_precision(unet.to(device), dtype).eval().requires_grad_(False)
+
+
+def in_precision(unet: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The UNet in half precision as the hosts run it: group norms, and the timestep's embedding, in full."""
+    unet.to(dtype).dtype = dtype
+    for module in unet.modules():
+        if isinstance(module, nn.GroupNorm):
+            module.float()
+    unet.time_embed.register_forward_pre_hook(lambda module, args: (args[0].to(dtype),))
+    return unet
