@@ -21,7 +21,7 @@ from lib_indetail.bank import BankMemory
 PLOT = Path(__file__).parent / "scale.png"
 ARMS = ("plain", "warm", "no bank", "one pass")
 BASE = dict(steps=4, size=256, batch=1, cached=0)
-VARIED = dict(steps=(2, 4, 8, 16), size=(256, 512, 768, 1024), batch=(1, 2, 4, 8), cached=(0, 10, 100, 1000))
+VARIED = dict(steps=(2, 4, 8, 16), size=(256, 512, 768, 1024), batch=(1, 2, 4), cached=(0, 100, 1000))
 SHOWN = dict(steps="steps", size="width and height", batch="batch size", cached="other pictures in the bank")
 
 

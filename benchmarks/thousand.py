@@ -25,8 +25,8 @@ from lib_indetail.settings import Settings
 from lib_indetail.store import ChainStore
 
 SETTINGS = Settings(nodes=2)
-REQUEST = Request("a star", steps=2)
-BUDGETS = {"chains": 30000, "banks": 3 * 2**20, "disk": 90000}
+REQUEST = Request("a star", steps=1)
+BUDGETS = {"chains": 30000, "banks": 2**21, "disk": 90000}
 """Bytes: a few pictures' worth each."""
 
 
@@ -104,7 +104,7 @@ def section(seen: Seen) -> str:
     memory = ", ".join(f"{each:.0f}" for each in seen.memory_mb)
     return f"""## {seen.pictures:,} pictures through small caches
 
-The embedded model, {SETTINGS.nodes} nodes and {REQUEST.steps} steps each.
+The embedded model, {SETTINGS.nodes} nodes and {REQUEST.steps} step each.
 
 | | budget | most that was held |
 | --- | --- | --- |

@@ -27,9 +27,9 @@ def kept_text() -> str:
     now = kept()
     if not any(now.values()):
         return line(NOTHING_KEPT)
-    return line(f"Kept in memory: {now['inversions']} inversions ({_mb(now['bytes'])}), keys and values of "
-                f"{now['levels']} noise levels ({_mb(now['bank_bytes'])}). On disk: {now['inversions_on_disk']} "
-                f"inversions ({_mb(now['disk_bytes'])}).")
+    return line(f"Kept in memory: inversions: {now['inversions']} ({_mb(now['bytes'])}); noise levels with keys and "
+                f"values: {now['levels']} ({_mb(now['bank_bytes'])}). On disk: inversions: {now['inversions_on_disk']} "
+                f"({_mb(now['disk_bytes'])}).")
 
 
 def forgotten_text() -> str:

@@ -84,6 +84,20 @@ def test_the_preview_shows_a_reconstruction_and_its_error(person, picture):
     person.shot("preview")
 
 
+def test_what_is_kept_is_said_and_can_be_forgotten(person, picture):
+    person.enable()
+    person.drop(picture)
+    person.open_advanced()
+    person.wait_for("kept", "Nothing is kept of earlier pictures.")
+    person.generate()
+    person.wait_for("kept", "noise levels with keys and values: 4")
+    person.shot("kept")
+    person.own("forget").click()
+    person.wait_for("kept", "Nothing is kept of earlier pictures.")
+    person.generate("a heart")
+    person.wait_for("kept", "inversions: 1")
+
+
 def test_a_result_can_be_sent_to_indetail(person):
     person.generate()
     person.page.locator("#txt2img_send_to_indetail").click()
