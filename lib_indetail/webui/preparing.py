@@ -144,7 +144,8 @@ class Preparer:
         with inversion_progress("inverting") as report, undisturbed(model.unet), \
                 listened(layers, reading.memory, IMAGE) as seen:
             inverter = Inverter(model.schedule, model.prediction, report, interrupted, model.timestep)
-            chain = prepare_chain(settings, inverter, reading.models[IMAGE], latent, wish.sigmas, seen)
+            kept = seen if reading.memory.missing(IMAGE, wish.sigmas) else None
+            chain = prepare_chain(settings, inverter, reading.models[IMAGE], latent, wish.sigmas, kept)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
         self._store.put(key, chain)
         return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
