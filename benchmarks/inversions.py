@@ -56,11 +56,12 @@ def main() -> None:
     studio = Studio(load_model())
     kinds = {kind: lambda inverter, model, latent, sigmas, kind=kind: prepare_chain(
         Settings(inversion=kind, nodes=NODES), inverter, model, latent, sigmas) for kind in INVERSIONS}
-    windows = {f"{window} levels at once, {sweeps} sweeps": lambda inverter, model, latent, sigmas, w=window, s=sweeps:
+    windows = {f"{window} levels at once, {sweeps} x": lambda inverter, model, latent, sigmas, w=window, s=sweeps:
                inverter.one_pass(model, latent, sigmas, window=w, sweeps=s) for window, sweeps in WINDOWS}
     lines = ["## Kinds of inversion, 20 nodes, the embedded model", "",
              f"Mean error of {PICTURES} pictures. One pass and parallel have the record in their calls; the others "
-             "need one more for each level.", "", "| | UNet calls | rows | reconstruction error |", "| --- | --- | --- | --- |"]
+             "need one more for each level.", "",
+             "| | UNet calls | rows | reconstruction error |", "| --- | --- | --- | --- |"]
     for name, invert in {**kinds, **windows}.items():
         calls, rows, error = studio.measured(invert)
         lines.append(f"| {name} | {calls} | {rows} | {error:.3f} |")
