@@ -106,6 +106,14 @@ def test_what_has_no_room_is_not_recorded_ahead(scene, levels, calls):
     assert len(ahead.sampled(ahead.memory)[1]) == 4 - levels
 
 
+def test_where_not_one_level_has_room_it_gives_up_after_one_call(scene):
+    whole = Ahead(scene)
+    whole()
+    ahead = Ahead(scene, budget=whole.memory.cache.bytes // 8)
+    ahead()
+    assert (ahead.calls, len(ahead.memory.cache)) == ([3], 0)
+
+
 def test_outside_the_window_and_at_strength_zero_nothing_is_read(scene):
     levels = [(scene.model.schedule.sigma(t), position(t)) for t in TIMESTEPS]
     assert banks_read(planner(Settings(start=0.3, end=0.7)), levels) == {IMAGE: [levels[1][0], levels[2][0]]}

@@ -178,6 +178,14 @@ def test_a_v_model_gives_the_chain_of_its_eps_model(schedule, iterations):
     assert max(errors) < 1e-5
 
 
+def test_windows_of_a_v_model_give_the_chain_of_its_eps_model(schedule):
+    sigmas = [schedule.sigma(t) for t in ddim_nodes(7)]
+    chains = [Inverter(schedule, kind).one_pass(LinearModel(schedule, kind), CLEAN, sigmas, window=3)
+              for kind in ("eps", "v")]
+    errors = [relative_error(v, eps) for eps, v in zip(*(chain.latents for chain in chains))]
+    assert max(errors) < 1e-5
+
+
 def test_refining_to_a_fixed_point_is_undone_exactly(schedule):
     model, inverter = LinearModel(schedule), Inverter(schedule)
     chain = inverter.refined(model, CLEAN, ddim_nodes(20), iterations=40)
