@@ -22,6 +22,11 @@ PLOT = Path(__file__).parent / "scale.png"
 ARMS = ("plain", "warm", "no bank", "one pass")
 BASE = dict(steps=4, size=256, batch=1, cached=0)
 VARIED = dict(steps=(2, 4, 8, 16), size=(256, 512, 768, 1024), batch=(1, 2, 4), cached=(0, 100, 1000))
+GROWTH = """\
+Warm costs the extra attention alone: no more with steps, batch size or pictures, more with resolution, where
+attention's share of a step grows with the square of the tokens until it is most of it. No bank adds one call of one row
+to each step, which weighs the less the larger the batch; one pass adds the same and one call more. The bank grows with
+steps and tokens, and not with batch size. A narrow UNet has a larger share of attention than a real one."""
 SHOWN = dict(steps="steps", size="width and height", batch="batch size", cached="other pictures in the bank")
 
 
@@ -59,6 +64,7 @@ def _fill(work: Work, pictures: int) -> None:
 def section(results: dict[str, dict[int, dict[str, float]]], heading: str) -> str:
     lines = [f"## {heading}", "", "In brackets what the bounds of the case predict. One number is varied at a time, "
              "else 4 steps, 256x256, batch 1, nothing else in the bank; on a CPU above that 2 steps, 1 round.", "",
+             GROWTH, "",
              "| | | warm | no bank | cold, one pass | bank |", "| --- | --- | --- | --- | --- | --- |"]
     for name, cases in results.items():
         for value, each in cases.items():
