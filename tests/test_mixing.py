@@ -1,0 +1,129 @@
+"""Several image prompts in one layer, against explicit softmaxes: shares, phases, masks on both sides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lib_indetail.mixing import Part, mixed, shares
+from lib_indetail.plans import concatenation, stratified
+from tests.attention_functions import FUNCTIONS
+from tests.small import randn
+from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case, close
+
+TAKE = torch.tensor([1.0, 0.0, 0.5, 1.0, 0.25, 0.0, 1.0, 1.0, 0.0])
+PUT = torch.tensor([0.0, 1.0, 0.5, 1.0, 0.0, 0.0, 1.0, 0.75, 1.0])
+NOWHERE = torch.zeros(TOKENS)
+
+
+@pytest.fixture(params=FUNCTIONS, ids=lambda f: f.__name__)
+def case(request):
+    case = Case(request.param)
+    case.banks = {name: tuple(randn(1, TOKENS, WIDTH, seed=seed + i) for i in (0, 1))
+                  for name, seed in (("image", 2), ("other", 4))}
+    case.banks["copy"] = case.banks["image"]
+    return case
+
+
+def explicit(case, parts):
+    """The formula itself, head by head, with its masks as they stand there."""
+    def heads(tensor):
+        return tensor.reshape(tensor.shape[0], -1, HEADS, WIDTH // HEADS).transpose(1, 2)
+
+    def masked(mask, which):
+        return torch.ones(TOKENS) if mask is None else mask
+
+    queries, (own_keys, own_values) = heads(case.module.to_q(case.x)), map(heads, case.own)
+    logits = queries @ own_keys.transpose(-1, -2) * (WIDTH // HEADS) ** -0.5
+    scores, values, rest, total = [logits.exp()], [own_values], torch.ones(TOKENS), 0
+    for part in parts:
+        keys, given = (heads(each).expand(ROWS, -1, -1, -1) for each in case.banks[part.bank])
+        put, take = masked(part.put, "put"), masked(part.take, "take")
+        score = (queries @ keys.transpose(-1, -2) * (WIDTH // HEADS) ** -0.5).exp() * take
+        if part.stratified is None:
+            scores.append(score * part.amount * put[:, None])
+            values.append(given)
+        else:
+            weight = part.amount * part.stratified * put
+            rest = rest - weight
+            total = total + weight[:, None] * (score / score.sum(-1, keepdim=True)) @ given
+    score = torch.cat(scores, -1)
+    total = total + rest[:, None] * ((score / score.sum(-1, keepdim=True)) @ torch.cat(values, -2))
+    return case.module.to_out(total.transpose(1, 2).reshape(ROWS, TOKENS, WIDTH))
+
+
+PARTS = {
+    "two stratified": [Part("image", 0.5, 0.6), Part("other", 0.5, 0.9)],
+    "two concatenated": [Part("image", 0.5), Part("other", 0.3)],
+    "in different phases": [Part("image", 0.5, 0.6), Part("other", 0.5)],
+    "what to take": [Part("image", 0.5, 0.6, take=TAKE), Part("other", 0.5, take=TAKE.flip(0))],
+    "where to put it": [Part("image", 0.5, 0.6, put=PUT), Part("other", 0.5, put=PUT.flip(0))],
+    "both": [Part("image", 0.7, 0.6, TAKE, PUT), Part("other", 0.3, None, TAKE.flip(0), PUT.flip(0))],
+    "both, concatenated": [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3, None, TAKE.flip(0), 1 - PUT)],
+    "one masked, one not": [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3)],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_mixture_is_its_formula(case, name):
+    close(case.evaluate(mixed(PARTS[name])), explicit(case, PARTS[name]), 1e-5)
+
+
+def test_one_picture_is_the_papers_plan(case):
+    assert torch.equal(case.evaluate(mixed([Part("image", 0.8, 0.5)])), case.evaluate(stratified("image", 0.4)))
+    assert torch.equal(case.evaluate(mixed([Part("image", 0.8)])), case.evaluate(concatenation("image", 0.8)))
+
+
+@pytest.mark.parametrize("phase", [0.6, None])
+def test_two_copies_at_half_weight_are_one_at_full_weight(case, phase):
+    half, = set(shares([1, 1]))
+    twice = mixed([Part("image", half, phase), Part("copy", half, phase)])
+    close(case.evaluate(twice), case.evaluate(mixed([Part("image", 1.0, phase)])), 1e-5)
+
+
+def test_shares_divide_one_and_leave_the_rest_of_less():
+    assert shares([1, 1]) == [0.5, 0.5]
+    assert shares([0.3, 0.2]) == [0.3, 0.2]
+    assert shares([2]) == [1.0]
+    assert sum(shares([0.5, 2, 1, 0, 3])) == pytest.approx(1)
+    assert shares([]) == []
+
+
+@pytest.mark.parametrize("phase", [1.0, None])
+def test_the_own_stratum_is_never_negative_and_a_second_picture_does_not_remove_it(phase):
+    parts = [Part("image", share, phase) for share in shares([1, 0.5, 2])]
+    taken = sum(part.amount * (part.stratified or 0) for part in parts)
+    assert taken <= 1 + 1e-9
+    lambdas = [Part("image", share, 0.5) for share in shares([1, 1])]
+    assert sum(part.amount * part.stratified for part in lambdas) == 0.5
+
+
+@pytest.mark.parametrize("phase", [0.6, None])
+def test_where_no_picture_may_be_put_the_bits_are_the_hosts_own(case, phase):
+    made = case.evaluate(mixed([Part("image", 1.0, phase, TAKE, PUT)]))
+    untouched = PUT == 0
+    assert torch.equal(made[:, untouched], case.output[:, untouched])
+    assert (made[:, ~untouched] - case.output[:, ~untouched]).abs().amax(-1).min() > 1e-3
+    everywhere = case.evaluate(mixed([Part("image", 1.0, phase, put=NOWHERE), Part("other", 1.0, None, put=NOWHERE)]))
+    assert torch.equal(everywhere, case.output)
+
+
+@pytest.mark.parametrize("phase", [0.6, None])
+def test_what_is_masked_out_is_not_read(case, phase):
+    plan = mixed([Part("image", 1.0, phase, take=TAKE)])
+    before = case.evaluate(plan)
+    for tensor in case.banks["image"]:
+        tensor[:, TAKE == 0] = float("nan")
+    assert torch.equal(case.evaluate(plan), before)
+
+
+def test_nothing_to_read_is_plain_attention():
+    assert mixed([]) is None
+    assert mixed([Part("image", 0.0), Part("other", 0.5, 0.0)]) is None
+
+
+def test_masks_may_be_functions_of_the_layers_tokens(case):
+    parts = [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3, 0.5, TAKE, PUT)]
+    lazy = [Part(part.bank, part.amount, part.stratified, lambda count: TAKE[:count], lambda count: PUT[:count])
+            for part in parts]
+    assert torch.equal(case.evaluate(mixed(lazy)), case.evaluate(mixed(parts)))
