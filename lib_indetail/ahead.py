@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
-from lib_indetail.algebra import banks_of
 from lib_indetail.bank import BankMemory
 from lib_indetail.errors import Interrupted
 from lib_indetail.inversion import Model, Progress
@@ -22,8 +21,7 @@ def banks_read(planner: Planner, levels: Iterable[tuple[float, float]]) -> dict[
     """For every bank the noise levels at which rows will read it, of `levels` (sigma, u)."""
     read: dict[str, list[float]] = {}
     for sigma, u in levels:
-        plans = [planner(u, role) for role in ("cond", "uncond")]
-        for bank in sorted({bank for plan in plans if plan for bank in banks_of(plan)}):
+        for bank in sorted(planner.banks(u)):
             read.setdefault(bank, []).append(sigma)
     return read
 

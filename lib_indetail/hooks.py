@@ -2,8 +2,8 @@
 
     with InDetailHooks(unet, latent_at, passes, planner) as hooks:
         ...                                    # once per evaluation of the denoiser:
-        with hooks.evaluation(sigma, u, roles):
-            ...                                # the host's UNet calls, rows in the order of `roles`
+        with hooks.evaluation(sigma, u, rows):
+            ...                                # the host's UNet calls, in the order of `rows`
 
 Nothing is left on the UNet afterwards, whatever was raised.
 """
@@ -22,9 +22,8 @@ from lib_indetail.bank import Layers, Memory
 from lib_indetail.calls import HeadsCall, LayerCall
 from lib_indetail.installed import Installed
 from lib_indetail.layers import self_attention_layers
-from lib_indetail.plans import Planner
 from lib_indetail.recording import Recorder, RecordPass
-from lib_indetail.rows import Role, RowCursor, row_numbers, rows_but, rows_with
+from lib_indetail.rows import Role, Row, RowCursor, row_numbers, rows_but, together
 
 
 class InDetailHooks:
@@ -33,15 +32,15 @@ class InDetailHooks:
     latent_at: sigma -> z^P, variance-preserving, [1, C, H, W]: a chain's `at`.
     passes: for every bank, a function (z [1, C, H, W], timesteps [1]) that runs the plain UNet on the image
         latent with the bank's text; its self-attention keys and values are what the bank holds.
-    planner: (u, role) -> the plan of such rows, or None for plain attention.
+    planner: (u, row) -> the plan of such rows, or None for plain attention.
     blocks: which layers, see `layers.BLOCKS`.
     attention: the host's attention.
     memory: banks that were recorded before.
     """
 
     def __init__(self, unet: nn.Module, latent_at: Callable[[float], torch.Tensor],
-                 passes: Mapping[str, RecordPass], planner: Planner, *, blocks: str = "decoder",
-                 attention: HostAttention | None = None, memory: Memory | None = None):
+                 passes: Mapping[str, RecordPass], planner: Callable[[float, Row], Plan | None], *,
+                 blocks: str = "decoder", attention: HostAttention | None = None, memory: Memory | None = None):
         self._unet, self._planner = unet, planner
         self._layers = self_attention_layers(unet, blocks)
         self._names = {module: name for name, module in self._layers.items()}
@@ -68,13 +67,13 @@ class InDetailHooks:
 
     @contextlib.contextmanager
     def evaluation(self, sigma: float, u: float,
-                   roles: Sequence[Role] | Callable[[], Sequence[Role]],
+                   rows: Sequence[Row | Role] | Callable[[], Sequence[Row | Role]],
                    extra: Callable[[torch.Tensor], Sequence[Role]] | None = None) -> Iterator[RowCursor]:
-        """One evaluation of the denoiser at noise level `sigma` and position `u`; `roles` and `extra` are those of
+        """One evaluation of the denoiser at noise level `sigma` and position `u`; `rows` and `extra` are those of
         the cursor that it gives, which follows the rows through the UNet."""
         if sigma != self._sigma:
             self._sigma, self._banks = sigma, {}
-        self._cursor, self._u = RowCursor(roles, extra), u
+        self._cursor, self._u = RowCursor(rows, extra), u
         try:
             yield self._cursor
         finally:
@@ -134,14 +133,20 @@ class InDetailHooks:
         """Say which rows of this call follow which plan, and see to what they will read."""
         if self._recorder.active or self._asleep or self._cursor is None:
             return
-        roles = self._cursor.take(len(x), context)
-        planned = ((rows_with(roles, role), self._planner(self._u, role)) for role in ("cond", "uncond"))
-        self._rows = [(rows, plan) for rows, plan in planned if plan is not None and rows != []]
+        self._rows = self._planned(self._cursor.take(len(x), context))
         self._row_count = len(x)
         for _, plan in self._rows:
             for bank in banks_of(plan):
                 if bank not in self._banks:
                     self._banks[bank] = self._recorder.bank(bank, self._sigma, x, timesteps)
+
+    def _planned(self, rows: Sequence[Row]) -> list[tuple[slice | list[int], Plan]]:
+        """Rows with one plan are answered together."""
+        groups: dict[int, tuple[list[int], Plan]] = {}
+        for number, row in enumerate(rows):
+            if row.role != "other" and (plan := self._planner(self._u, row)) is not None:
+                groups.setdefault(id(plan), ([], plan))[0].append(number)
+        return [(together(numbers), plan) for numbers, plan in groups.values()]
 
     def _before_attention(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         """Where nobody else is at work on a layer: answer it whole, each projection once, and leave its own call one

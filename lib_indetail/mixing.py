@@ -66,7 +66,12 @@ def _alone(part: Part) -> Source:
     """In a softmax of its own: only the differences between its keys count."""
     if part.take is None:
         return Source(Bank(part.bank))
-    return Source(Bank(part.bank), _kept(part.take), lambda count: LogitBias(_logs(_mask(part.take, count))[:, None]))
+
+    def bias(count: int) -> LogitBias | None:
+        mask = _mask(part.take, count)
+        return LogitBias(_logs(mask)[:, None]) if _is_soft(mask) else None
+
+    return Source(Bank(part.bank), _kept(part.take), bias)
 
 
 def _beside(part: Part) -> Source:
@@ -75,10 +80,10 @@ def _beside(part: Part) -> Source:
     if part.take is None and part.put is None:
         return Source(Bank(part.bank), bias=amount)
 
-    def bias(count: int) -> LogitBias:
+    def bias(count: int) -> LogitBias | None:
         keys = amount + (torch.zeros(count) if part.take is None else _logs(_mask(part.take, count)))
         if part.put is None:
-            return LogitBias(keys[:, None])
+            return LogitBias(keys[:, None]) if keys.any() else None
         queries = _logs(_mask(part.put, count))
         return LogitBias(torch.stack([keys, torch.ones(count)], 1), torch.stack([torch.ones(count), queries], 1))
 
@@ -105,6 +110,10 @@ def _reached(joined: Sequence[Part], apart: Sequence[Part]) -> Callable[[int], t
 
 def _kept(take: PerToken) -> Callable[[int], torch.Tensor]:
     return lambda count: _mask(take, count) > 0
+
+
+def _is_soft(mask: torch.Tensor) -> bool:
+    return bool(((mask > 0) & (mask < 1)).any())
 
 
 def _mask(mask: PerToken, tokens: int) -> torch.Tensor:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from lib_indetail.algebra import Bank, Own, PerToken, Plan, Source, Stratum
-from lib_indetail.rows import Role
+from lib_indetail.algebra import Bank, PerToken, Plan, Source, Stratum, banks_of
+from lib_indetail.mixing import OWN, Part, mixed, shares
+from lib_indetail.rows import Role, Row
 from lib_indetail.settings import Settings
 from lib_indetail.window import Window
 
 IMAGE = "image"  # recorded with the inversion text, read by cond rows
 IMAGE_WITHOUT_TEXT = "image without text"  # the same latent recorded with the empty prompt, read by uncond rows
-
-OWN = Source(Own())
-Planner = Callable[[float, Role], Plan | None]
-
 
 def stratified(bank: str, share: float, keep: PerToken | None = None) -> Plan:
     """(1 - share) A(Q, K, V) + share A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
@@ -32,32 +30,78 @@ def replacement(bank: str, strength: float = 1.0, keep: PerToken | None = None) 
     return stratified(bank, strength, keep)
 
 
-def planner(settings: Settings, keep: PerToken | None = None) -> Planner:
-    """What the settings say for a row at position u: a plan, or None for plain attention.
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """One image prompt, as the rows of a generation read it.
 
-    `keep` says which of the image's tokens may be read.
+    `bank` is recorded with the inversion text, `without_text` with the empty prompt. `take` [keys] and `put` [queries]
+    are its masks; `images` the images of the batch that it is for (None: all). A `negative` one is read by the uncond
+    rows alone, from `bank` (paper, section E).
     """
-    window = Window(settings.start, settings.end)
-    replacing, stratifying = (Window(0.0, end) for end in (settings.replacement_until, settings.stratified_until))
 
-    def plan(u: float, role: Role) -> Plan | None:
-        bank, strength = _branch(settings, role)
-        if strength == 0 or u not in window:
-            return None
-        if u in replacing:
-            return replacement(bank, strength, keep)
-        if u in stratifying:
-            share = strength * settings.lambda_image
-            return stratified(bank, share, keep) if share else None
-        return concatenation(bank, strength, keep)
+    settings: Settings
+    bank: str = IMAGE
+    without_text: str = IMAGE_WITHOUT_TEXT
+    weight: float = 1.0
+    take: PerToken | None = None
+    put: PerToken | None = None
+    images: frozenset[int] | None = None
+    negative: bool = False
 
-    return plan
+    def amount(self, u: float, role: Role) -> tuple[str, float]:
+        """Which bank a row reads, and s_i: conflict-free guidance spares the uncond rows (paper, section 3.2)."""
+        settings = self.settings
+        if u not in Window(settings.start, settings.end) or role == "other":
+            return self.bank, 0.0
+        if self.negative:
+            return self.bank, settings.strength if role == "uncond" else 0.0
+        if role == "uncond":
+            return self.without_text, settings.strength * (1 - settings.guidance)
+        return self.bank, settings.strength
+
+    def part(self, u: float, role: Role, share: float) -> Part:
+        bank, strength = self.amount(u, role)
+        return Part(bank, strength * share, self._stratified(u), self.take, self.put)
+
+    def _stratified(self, u: float) -> float | None:
+        if u in Window(0.0, self.settings.replacement_until):
+            return 1.0
+        return self.settings.lambda_image if u in Window(0.0, self.settings.stratified_until) else None
 
 
-def _branch(settings: Settings, role: Role) -> tuple[str, float]:
-    """Which bank a row reads and how strongly: conflict-free guidance spares the uncond rows (paper, section 3.2)."""
-    if role == "cond":
-        return IMAGE, settings.strength
-    if role == "uncond":
-        return IMAGE_WITHOUT_TEXT, settings.strength * (1 - settings.guidance)
-    return IMAGE, 0.0
+class Planner:
+    """What rows read of some image prompts at position u: a plan, or None for plain attention. Rows that read the
+    same have the same plan, the very object."""
+
+    def __init__(self, readers: Sequence[Reader]):
+        self._readers = tuple(readers)
+        self._u: float | None = None
+        self._plans: dict[tuple, Plan | None] = {}
+
+    def __call__(self, u: float, row: Row) -> Plan | None:
+        if u != self._u:
+            self._u, self._plans = u, {}
+        acting = tuple(number for number, reader in enumerate(self._readers)
+                       if (reader.images is None or row.image in reader.images) and reader.amount(u, row.role)[1])
+        key = row.role, acting
+        if key not in self._plans:
+            self._plans[key] = self._plan(u, row.role, [self._readers[number] for number in acting])
+        return self._plans[key]
+
+    def banks(self, u: float) -> set[str]:
+        """What rows of any kind will read there."""
+        kinds = [Row(role, image) for role in ("cond", "uncond") for image in self._images()]
+        return {bank for row in kinds if (plan := self(u, row)) for bank in banks_of(plan)}
+
+    def _plan(self, u: float, role: Role, readers: Sequence[Reader]) -> Plan | None:
+        parts = (reader.part(u, role, share)
+                 for reader, share in zip(readers, shares([reader.weight for reader in readers])))
+        return mixed(list(parts))
+
+    def _images(self) -> set[int]:
+        return {0}.union(*(reader.images for reader in self._readers if reader.images is not None))
+
+
+def planner(settings: Settings, keep: PerToken | None = None) -> Planner:
+    """Of one image prompt; `keep` says which of its tokens may be read."""
+    return Planner([Reader(settings, take=keep)])

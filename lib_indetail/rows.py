@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
 Role = Literal["cond", "uncond", "other"]
 
 
+class Row(NamedTuple):
+    """What a row is, and which image of the batch it belongs to."""
+
+    role: Role
+    image: int = 0
+
+
+def as_rows(listed: Sequence[Row | Role]) -> tuple[Row, ...]:
+    """Bare roles are rows of the first image."""
+    return tuple(Row(each) if isinstance(each, str) else each for each in listed)
+
+
 class RowCursor:
     """One evaluation of the denoiser lists its rows once and sends them through the UNet front to back, in one
-    call or in several of any size. `take(n)` says what the next n rows are.
+    call or in several of any size. `take(n)` says what the next n rows are. Rows may be listed by their roles alone.
 
     A list that is only known once the first call is due may be given as a function. Rows beyond the list belong to
     somebody else's extra pass (perturbed attention and the like): `extra(context)` says what they are, by their
     text rows [n, tokens, D]; without it they are "other".
     """
 
-    def __init__(self, roles: Sequence[Role] | Callable[[], Sequence[Role]],
+    def __init__(self, rows: Sequence[Row | Role] | Callable[[], Sequence[Row | Role]],
                  extra: Callable[[torch.Tensor], Sequence[Role]] | None = None):
-        self._listed = roles if callable(roles) else None
-        self._roles: tuple[Role, ...] | None = None if callable(roles) else tuple(roles)
+        self._listed = rows if callable(rows) else None
+        self._rows: tuple[Row, ...] | None = None if callable(rows) else as_rows(rows)
         self._extra = extra
         self.consumed = 0
 
     @property
     def cond_left(self) -> int:
         """How many cond rows no call has taken yet."""
-        return self.roles[self.consumed:].count("cond")
+        return sum(row.role == "cond" for row in self.rows[self.consumed:])
 
     @property
-    def roles(self) -> tuple[Role, ...]:
-        if self._roles is None:
-            self._roles = tuple(self._listed())
-        return self._roles
+    def rows(self) -> tuple[Row, ...]:
+        if self._rows is None:
+            self._rows = as_rows(self._listed())
+        return self._rows
 
-    def take(self, count: int, context: torch.Tensor | None = None) -> tuple[Role, ...]:
-        roles = self.roles[self.consumed:self.consumed + count]
+    def take(self, count: int, context: torch.Tensor | None = None) -> tuple[Row, ...]:
+        rows = self.rows[self.consumed:self.consumed + count]
         self.consumed += count
-        if not roles and self._extra and context is not None:
-            return tuple(self._extra(context))
-        return roles + ("other",) * (count - len(roles))
+        if not rows and self._extra and context is not None:
+            return as_rows(self._extra(context))
+        return rows + (Row("other"),) * (count - len(rows))
 
 
 def roles_by_text(context: torch.Tensor, cond: torch.Tensor, uncond: torch.Tensor | None) -> tuple[Role, ...]:
@@ -55,22 +67,18 @@ def roles_by_text(context: torch.Tensor, cond: torch.Tensor, uncond: torch.Tenso
     return tuple(roles.get((among(row, cond), among(row, uncond)), "other") for row in context)
 
 
-def rows_with(roles: Sequence[Role], role: Role) -> slice | list[int]:
-    """The rows of one role: a slice where they stand together (always so in the WebUI), else their numbers."""
-    return _together([row for row, each in enumerate(roles) if each == role])
+def together(rows: Sequence[int]) -> slice | list[int]:
+    """Numbers of rows: a slice where they stand together (always so in the WebUI), else as they are."""
+    if rows and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(rows[0], rows[-1] + 1)
+    return list(rows)
 
 
 def rows_but(others: Sequence[int], count: int) -> slice | list[int]:
     """Of `count` rows all others."""
-    return _together([row for row in range(count) if row not in others])
-
-
-def _together(rows: list[int]) -> slice | list[int]:
-    if rows and rows[-1] - rows[0] + 1 == len(rows):
-        return slice(rows[0], rows[-1] + 1)
-    return rows
+    return together([row for row in range(count) if row not in others])
 
 
 def row_numbers(rows: slice | list[int]) -> list[int]:
-    """The numbers of what `rows_with` gives."""
+    """The numbers of what `together` gives."""
     return list(range(rows.start, rows.stop)) if isinstance(rows, slice) else rows

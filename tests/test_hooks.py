@@ -114,8 +114,8 @@ def test_a_layer_called_with_another_number_of_rows_is_left_alone(scene):
 
 
 def test_a_planner_decides_for_each_role(scene):
-    def plan(u, role):
-        return stratified(IMAGE, 0.5) if role == "uncond" else None
+    def plan(u, row):
+        return stratified(IMAGE, 0.5) if row.role == "uncond" else None
 
     result, plain = scene.call(STRATIFIED, planner=plan), scene.plain()
     assert torch.equal(result[:2], plain[:2]) and distance(result[2:], plain[2:]) > 1e-2

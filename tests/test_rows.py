@@ -5,36 +5,38 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.rows import RowCursor, roles_by_text, rows_with
+from lib_indetail.rows import Row, RowCursor, as_rows, roles_by_text, together
 
 ROLES = ("cond", "cond", "uncond", "cond", "uncond")
+ROWS = as_rows(ROLES)
+OTHER = Row("other")
 
 
 def test_one_call_takes_the_whole_list():
-    assert RowCursor(ROLES).take(5) == ROLES
+    assert RowCursor(ROLES).take(5) == ROWS
 
 
 @pytest.mark.parametrize("splits", [(1, 1, 1, 1, 1), (2, 3), (3, 2), (4, 1), (1, 4)])
 def test_any_split_gives_the_same_roles_in_order(splits):
     cursor = RowCursor(ROLES)
-    assert sum((cursor.take(count) for count in splits), ()) == ROLES
+    assert sum((cursor.take(count) for count in splits), ()) == ROWS
     assert cursor.consumed == 5
 
 
 def test_rows_beyond_the_list_are_somebody_elses():
     cursor = RowCursor(ROLES)
-    assert cursor.take(7) == (*ROLES, "other", "other")
-    assert cursor.take(2) == ("other", "other")
+    assert cursor.take(7) == (*ROWS, OTHER, OTHER)
+    assert cursor.take(2) == (OTHER, OTHER)
     assert cursor.consumed == 9
 
 
 def test_an_extra_pass_is_told_by_its_text():
     seen = []
     cursor = RowCursor(ROLES, lambda context: seen.append(context) or ("cond",) * len(context))
-    assert cursor.take(5) == ROLES
+    assert cursor.take(5) == ROWS
     assert seen == []
-    assert cursor.take(2) == ("other", "other")
-    assert cursor.take(2, torch.zeros(2, 3, 4)) == ("cond", "cond")
+    assert cursor.take(2) == (OTHER, OTHER)
+    assert cursor.take(2, torch.zeros(2, 3, 4)) == as_rows(("cond", "cond"))
     assert len(seen) == 1
 
 
@@ -48,23 +50,23 @@ def test_text_tells_rows_apart_where_it_can():
 
 
 def test_an_empty_list_knows_no_row():
-    assert RowCursor(()).take(2) == ("other", "other")
+    assert RowCursor(()).take(2) == (OTHER, OTHER)
 
 
 def test_the_cursor_keeps_its_own_copy_of_the_roles():
     roles = list(ROLES)
     cursor = RowCursor(roles)
     roles[0] = "uncond"
-    assert cursor.take(1) == ("cond",)
+    assert cursor.take(1) == (Row("cond"),)
 
 
-@pytest.mark.parametrize(("roles", "expected"), [
-    (("cond", "cond", "uncond"), slice(0, 2)),
-    (("uncond", "cond", "cond"), slice(1, 3)),
-    (("cond", "uncond", "cond"), [0, 2]),
-    (("uncond", "cond", "other"), slice(1, 2)),
-    (("uncond", "other"), []),
-    ((), []),
-])
-def test_neighbours_come_as_a_slice_and_others_as_numbers(roles, expected):
-    assert rows_with(roles, "cond") == expected
+@pytest.mark.parametrize(("numbers", "expected"), [([0, 1], slice(0, 2)), ([1, 2], slice(1, 3)), ([0, 2], [0, 2]),
+                                                   ([1], slice(1, 2)), ([], [])])
+def test_neighbours_come_as_a_slice_and_others_as_numbers(numbers, expected):
+    assert together(numbers) == expected
+
+
+def test_a_row_may_say_which_image_it_belongs_to():
+    rows = (Row("cond", 0), Row("cond", 1), Row("uncond", 0), Row("uncond", 1))
+    cursor = RowCursor(rows)
+    assert (cursor.take(1), cursor.cond_left, cursor.take(3)) == (rows[:1], 1, rows[1:])
