@@ -11,6 +11,7 @@ from torch import nn
 from embedded.model import alphas_cumprod, build_unet
 from lib_indetail.ahead import MOST_ROWS, banks_read, record_ahead
 from lib_indetail.bank import BankMemory
+from lib_indetail.branches import branches
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.hooks import InDetailHooks
@@ -113,7 +114,7 @@ class Work:
             return self._denoised(self._evaluate)
         settings = Settings()
         passes = image_passes(settings, self._image_pass(), self._image_pass())
-        with InDetailHooks(self.unet, chain.at, passes, planner(settings), memory=memory) as hooks:
+        with InDetailHooks(self.unet, branches(chain.at, passes, memory=memory), planner(settings)) as hooks:
             roles = ["cond"] * self.batch + ["uncond"] * self.batch
 
             def evaluate(z, t):

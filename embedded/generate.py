@@ -14,6 +14,7 @@ from embedded.samplers import sample
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.adain import blended_adain
 from lib_indetail.bank import BankMemory
+from lib_indetail.branches import branches
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.hooks import InDetailHooks
@@ -84,9 +85,8 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | None
     with contextlib.ExitStack() as stack:
         hooks = None
         if image is not None and image.settings.acts:
-            hooks = stack.enter_context(InDetailHooks(model.unet, image.chain.at, image.passes,
-                                                      planner(image.settings), blocks=image.settings.blocks,
-                                                      memory=image.memory))
+            read = branches(image.chain.at, image.passes, image.settings.blocks, image.memory)
+            hooks = stack.enter_context(InDetailHooks(model.unet, read, planner(image.settings)))
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure)
         return sample(guided, request, _tinted(request, image))
 

@@ -1,6 +1,6 @@
 """The hook object: records the image latent's keys and values and lets rows of the UNet read them.
 
-    with InDetailHooks(unet, latent_at, passes, planner) as hooks:
+    with InDetailHooks(unet, branches, planner) as hooks:
         ...                                    # once per evaluation of the denoiser:
         with hooks.evaluation(sigma, u, rows):
             ...                                # the host's UNet calls, in the order of `rows`
@@ -18,36 +18,31 @@ from torch import nn
 
 from lib_indetail.algebra import Plan, banks_of, evaluate
 from lib_indetail.attention import HostAttention
-from lib_indetail.bank import Layers, Memory
+from lib_indetail.bank import Layers
+from lib_indetail.branches import Branch
 from lib_indetail.calls import HeadsCall, LayerCall
 from lib_indetail.installed import Installed
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.recording import Recorder, RecordPass
+from lib_indetail.recording import Recorder
 from lib_indetail.rows import Role, Row, RowCursor, row_numbers, rows_but, together
 
 
 class InDetailHooks:
     """Run-scoped hooks on one UNet of ldm or sgm structure.
 
-    latent_at: sigma -> z^P, variance-preserving, [1, C, H, W]: a chain's `at`.
-    passes: for every bank, a function (z [1, C, H, W], timesteps [1]) that runs the plain UNet on the image
-        latent with the bank's text; its self-attention keys and values are what the bank holds.
+    branches: for every bank, how it is recorded.
     planner: (u, row) -> the plan of such rows, or None for plain attention.
-    blocks: which layers, see `layers.BLOCKS`.
     attention: the host's attention.
-    memory: banks that were recorded before.
     """
 
-    def __init__(self, unet: nn.Module, latent_at: Callable[[float], torch.Tensor],
-                 passes: Mapping[str, RecordPass], planner: Callable[[float, Row], Plan | None], *,
-                 blocks: str = "decoder", attention: HostAttention | None = None, memory: Memory | None = None):
+    def __init__(self, unet: nn.Module, branches: Mapping[str, Branch],
+                 planner: Callable[[float, Row], Plan | None], attention: HostAttention | None = None):
         self._unet, self._planner = unet, planner
-        self._layers = self_attention_layers(unet, blocks)
+        self._recorder = Recorder(unet, branches)
+        self._layers = self._recorder.layers
         self._names = {module: name for name, module in self._layers.items()}
         self._attention = attention or HostAttention()
         blocks_of = {name: unet.get_submodule(name.rpartition(".")[0]) for name in self._layers}
         self._norms = {block.norm1: name for name, block in blocks_of.items() if hasattr(block, "norm1")}
-        self._recorder = Recorder(self._layers, latent_at, passes, memory)
         self._installed = Installed()
         self._sigma: float | None = None
         self._banks: dict[str, Layers] = {}
@@ -123,15 +118,15 @@ class InDetailHooks:
         for module in self._layers.values():
             self._installed.before(module, indetail_before_attention)
             self._installed.after(module, indetail_after_attention, with_kwargs=True)
-        self._recorder.install(self._installed)
+        self._recorder.ear.install(self._installed)
 
     @property
     def _reading(self) -> bool:
-        return bool(self._rows) and not self._asleep and not self._recorder.active
+        return bool(self._rows) and not self._asleep and not self._recorder.ear.active
 
     def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None) -> None:
         """Say which rows of this call follow which plan, and see to what they will read."""
-        if self._recorder.active or self._asleep or self._cursor is None:
+        if self._recorder.ear.active or self._asleep or self._cursor is None:
             return
         self._rows = self._planned(self._cursor.take(len(x), context))
         self._row_count = len(x)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from lib_indetail.branches import RecordPass
 from lib_indetail.inversion import Model
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT
-from lib_indetail.recording import RecordPass
 from lib_indetail.settings import Settings
 
 

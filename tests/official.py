@@ -23,6 +23,7 @@ from embedded.checkpoint import LatentDiffusion, load_model
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.adain import blended_adain
+from lib_indetail.branches import branches
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter, ddim_nodes
 from lib_indetail.noise import NoiseSchedule
@@ -100,7 +101,7 @@ def replay(case: Case, model: LatentDiffusion, control: torch.nn.Module | None =
         hooks = None
         if settings is not None:
             hooks = stack.enter_context(InDetailHooks(
-                model.unet, at_level, image_passes(settings, with_text, without_text), planner(settings)))
+                model.unet, branches(at_level, image_passes(settings, with_text, without_text)), planner(settings)))
         guided = GuidedModel(model, cond, uncond, meta["guidance_scale"] if uncond is not None else 1.0,
                              hooks, _structure(case, timesteps, control, hint))
         after = [z for z, _ in ddim_steps(guided, noise, timesteps)]

@@ -11,6 +11,7 @@ from embedded.model import alphas_cumprod, build_unet
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel
 from lib_indetail.attention import HostAttention
+from lib_indetail.branches import branches
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.noise import NoiseSchedule
@@ -57,8 +58,9 @@ class Scene:
 
     def hooks(self, settings, **changes) -> InDetailHooks:
         arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
-                         planner=planner(settings), blocks=settings.blocks) | changes
-        return InDetailHooks(self.model.unet, **arguments)
+                         planner=planner(settings), blocks=settings.blocks, memory=None, attention=None) | changes
+        read = branches(*(arguments[name] for name in ("latent_at", "passes", "blocks", "memory")))
+        return InDetailHooks(self.model.unet, read, arguments["planner"], arguments["attention"])
 
     def plain(self, t: float = 501.0) -> torch.Tensor:
         return self.model.unet(self.x, torch.full((len(self.x),), t), context=self.context)

@@ -11,6 +11,7 @@ from embedded.demo import picture_of, unseen
 from embedded.generate import ImagePrompt, Request, generate, prepare
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
+from lib_indetail.branches import branches
 from lib_indetail.errors import Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.picture import picture_tensor
@@ -83,7 +84,8 @@ def first_call(model, image, structure):
     """Keys and values that the first call's rows read of the image, and what it gave."""
     notebook, text = Notebook(), model.text(["a star", ""])
     settings = dataclasses.replace(image.settings, stratified_until=1)
-    with InDetailHooks(model.unet, image.chain.at, image.passes, planner(settings), memory=notebook) as hooks:
+    read = branches(image.chain.at, image.passes, memory=notebook)
+    with InDetailHooks(model.unet, read, planner(settings)) as hooks:
         guided = GuidedModel(model, text[:1], text[1:], 5.0, hooks, structure)
         _, output = next(ddim_steps(guided, randn(1, 4, 16, 16, seed=3), [501, 1]))
     return [part for pair in notebook.kept[0][2].values() for part in pair], output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.branches import branches
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.layers import self_attention_layers
@@ -33,7 +34,8 @@ def passes(unet, settings=SETTINGS, seed=5):
 def call(unet, chain, schedule, settings, splits=4, keywords=False, **changes):
     arguments = dict(passes=passes(unet, settings), planner=planner(settings), blocks=settings.blocks) | changes
     y, t = vector(4, 6), 501.0
-    with InDetailHooks(unet, chain.at, **arguments) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
+    read = branches(chain.at, arguments["passes"], arguments["blocks"])
+    with InDetailHooks(unet, read, arguments["planner"]) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
         parts = [unet(x=a, timesteps=torch.full((len(a),), t), context=b, y=c) if keywords
                  else unet(a, torch.full((len(a),), t), b, c)
                  for a, b, c in zip(X.split(splits), CONTEXT.split(splits), y.split(splits))]

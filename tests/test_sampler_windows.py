@@ -11,6 +11,7 @@ from embedded.generate import Request
 from embedded.model import CrossAttention
 from embedded.samplers import SAMPLERS, SCHEDULERS, sample
 from embedded.unet_calls import GuidedModel
+from lib_indetail.branches import branches
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.plans import IMAGE, planner
@@ -60,7 +61,8 @@ def recorded_and_called(model, request, window):
 
     passes = {IMAGE: lambda z, timesteps: model.unet(z, timesteps)}
     text = torch.zeros(1, 1, 1)
-    with InDetailHooks(model.unet, latent_at, passes, planner(Settings(start=window[0], end=window[1]))) as hooks:
+    settings = Settings(start=window[0], end=window[1])
+    with InDetailHooks(model.unet, branches(latent_at, passes), planner(settings)) as hooks:
         guided = Watched(model, text, text, 3.0, hooks)
         result = sample(guided, request, lambda noise, sigma: noise)
     assert torch.isfinite(result).all()

@@ -10,11 +10,11 @@ import torch
 from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, shared
 from torch import nn
 
+from lib_indetail.branches import RecordPass
 from lib_indetail.errors import BadPicture
 from lib_indetail.inversion import Model
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import for_each, plain_pass, timesteps_of
-from lib_indetail.recording import RecordPass
 from lib_indetail.webui.guards import undisturbed
 
 Text = torch.Tensor | dict[str, torch.Tensor]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_indetail.ahead import banks_read, record_ahead, rows_at_once
 from lib_indetail.bank import BankMemory
+from lib_indetail.branches import RecordPass
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.inversion import Inverter, Model
@@ -22,7 +23,7 @@ from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor, placed
 from lib_indetail.plans import IMAGE, planner
 from lib_indetail.preparation import prepare_chain
-from lib_indetail.recording import RecordPass, listened
+from lib_indetail.recording import listened
 from lib_indetail.settings import Settings
 from lib_indetail.store import ChainStore
 from lib_indetail.webui import fingerprint

@@ -10,6 +10,7 @@ import torch
 from modules import processing, shared
 
 from lib_indetail.adain import blended_adain
+from lib_indetail.branches import branches
 from lib_indetail.errors import CannotAct, InDetailError, Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.infotext import NOT_ACTING
@@ -137,8 +138,8 @@ class Run:
             if model.unet is not unet:
                 refuse_unsupported()
                 reading = self._preparer.reading_on(model, prepared)
-            return InDetailHooks(model.unet, prepared.chain.at, reading.passes, planner(settings, keep),
-                                 blocks=settings.blocks, attention=WebuiAttention(), memory=reading.memory)
+            read = branches(prepared.chain.at, reading.passes, settings.blocks, reading.memory)
+            return InDetailHooks(model.unet, read, planner(settings, keep), WebuiAttention())
 
         try:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
