@@ -51,13 +51,14 @@ class Reader:
     def amount(self, u: float, role: Role) -> tuple[str, float]:
         """Which bank a row reads, and s_i: conflict-free guidance spares the uncond rows (paper, section 3.2)."""
         settings = self.settings
-        if u not in Window(settings.start, settings.end) or role == "other":
+        if u not in Window(settings.start, settings.end) or role == "other" or not settings.acts:
             return self.bank, 0.0
+        strength = settings.strength_at(u)
         if self.negative:
-            return self.bank, settings.strength if role == "uncond" else 0.0
+            return self.bank, strength if role == "uncond" else 0.0
         if role == "uncond":
-            return self.without_text, settings.strength * (1 - settings.guidance)
-        return self.bank, settings.strength
+            return self.without_text, strength * (1 - settings.guidance)
+        return self.bank, strength
 
     def part(self, u: float, role: Role, share: float) -> Part:
         bank, strength = self.amount(u, role)
@@ -66,7 +67,7 @@ class Reader:
     def _stratified(self, u: float) -> float | None:
         if u in Window(0.0, self.settings.replacement_until):
             return 1.0
-        return self.settings.lambda_image if u in Window(0.0, self.settings.stratified_until) else None
+        return self.settings.lambda_at(u) if u in Window(0.0, self.settings.stratified_until) else None
 
 
 class Planner:
@@ -104,4 +105,4 @@ class Planner:
 
 def planner(settings: Settings, keep: PerToken | None = None) -> Planner:
     """Of one image prompt; `keep` says which of its tokens may be read."""
-    return Planner([Reader(settings, take=keep)])
+    return Planner([Reader(settings, weight=settings.weight, take=keep)])

@@ -6,10 +6,13 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lib_indetail.errors import BadSetting
 from lib_indetail.layers import BLOCKS
+from lib_indetail.schedules import SHAPES, Curve, curve
+from lib_indetail.window import Window
 
 QUALITY_SUFFIX = ", best quality, extremely detailed."
 INVERSIONS = ("DDIM", "refined", "re-noise", "one pass", "parallel")
@@ -31,6 +34,11 @@ def _choice(label: str, default: str, choices: tuple[str, ...], infotext: str, h
 
 def _text(label: str, default: str, infotext: str, help: str, advanced: bool = False):
     return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=advanced))
+
+
+def _schedule(label: str, infotext: str, help: str):
+    return field(default="constant", metadata=dict(
+        label=label, infotext=infotext, help=help, advanced=True, schedule=True))
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,16 @@ class Settings:
         "ControlNet on the negative side from", 0.0, 0.0, 1.0, 0.05, "InDetail control uncond from",
         "Up to here ControlNet units guide the positive side alone, as in \"ControlNet is more important\" but at "
         "full weight, as a fraction of the noise range. 0: as the units say.", advanced=True)
+    weight: float = _number(
+        "Weight", 1.0, 0.0, 2.0, 0.05, "InDetail weight",
+        "This picture's share where several act at once: its weight over the sum of all, or over 1 if they weigh less.",
+        advanced=True)
+    strength_schedule: str = _schedule(
+        "Strength schedule", "InDetail strength schedule",
+        "How strength goes over the picture's window: constant, linear or cosine (both fall to 0 at its end), or "
+        "points such as 0:0.7, 0.4:0.3 of the noise range, which take its place.")
+    lambda_schedule: str = _schedule(
+        "Lambda schedule", "InDetail lambda schedule", "The same for lambda, over the stratified phase.")
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -120,6 +138,18 @@ class Settings:
             if name not in names:
                 raise BadSetting(f"There is no setting {reprlib.repr(name)}; the settings are {', '.join(names)}.")
         return cls(**{**preset(task), **values})
+
+    @cached_property
+    def strength_at(self) -> Curve:
+        """s(u) within the window."""
+        window = Window(self.start, max(self.end, self.start + 1e-6))
+        return curve("Strength schedule", self.strength_schedule, self.strength, window)
+
+    @cached_property
+    def lambda_at(self) -> Curve:
+        """lambda(u) within the stratified phase."""
+        window = Window(self.start, max(self.stratified_until, self.start + 1e-6))
+        return curve("Lambda schedule", self.lambda_schedule, self.lambda_image, window)
 
     @property
     def acts(self) -> bool:
@@ -157,6 +187,8 @@ def checked(setting: dataclasses.Field, value: Any) -> Any:
     if isinstance(setting.default, str):
         if not isinstance(value, str):
             raise BadSetting(f"{meta['label']} must be a text, not {reprlib.repr(value)}.")
+        if "schedule" in meta:
+            curve(meta["label"], value, 1.0, Window(0.0, 1.0))
         return value
     return _checked_number(meta, value, whole=isinstance(setting.default, int))
 
@@ -177,8 +209,15 @@ def markdown_table() -> str:
     lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
     for setting in dataclasses.fields(Settings):
         meta = setting.metadata
-        values = (", ".join(meta["choices"]) if "choices" in meta
-                  else f"{meta['low']} .. {meta['high']}" if "low" in meta else "any text")
+        values = _values(meta)
         default = setting.default if setting.default != "" else "empty"
         lines.append(f"| {meta['label']} (`{setting.name}`) | {default} | {values} | {meta['help']} |")
     return "\n".join(lines)
+
+
+def _values(meta: Mapping[str, Any]) -> str:
+    if "choices" in meta:
+        return ", ".join(meta["choices"])
+    if "low" in meta:
+        return f"{meta['low']} .. {meta['high']}"
+    return ", ".join((*SHAPES, "points")) if "schedule" in meta else "any text"

@@ -40,6 +40,9 @@ def through_the_host(lines: dict) -> dict:
     return parsed
 
 
+SCHEDULES = ("linear", "cosine", "0:1", "0:0.7, 0.4:0.3,1:0")
+
+
 def restored(request: Request):
     return read(through_the_host(written(request)))
 
@@ -57,7 +60,7 @@ def changed_values():
             middle = type(setting.default)((meta["low"] + meta["high"]) / 2 + meta["step"])
             yield from ((name, value) for value in (meta["low"], middle, meta["high"]))
         else:
-            yield from ((name, text) for text in TEXTS)
+            yield from ((name, text) for text in (SCHEDULES if "schedule" in meta else TEXTS))
 
 
 @pytest.mark.parametrize(("name", "value"), changed_values())

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.algebra import banks_of
+from lib_indetail.errors import BadSetting
 from lib_indetail.mixing import Part, mixed, shares
-from lib_indetail.plans import concatenation, stratified
+from lib_indetail.plans import Planner, Reader, concatenation, stratified
+from lib_indetail.rows import Row
+from lib_indetail.settings import Settings
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case, close
@@ -127,3 +131,50 @@ def test_masks_may_be_functions_of_the_layers_tokens(case):
     lazy = [Part(part.bank, part.amount, part.stratified, lambda count: TAKE[:count], lambda count: PUT[:count])
             for part in parts]
     assert torch.equal(case.evaluate(mixed(lazy)), case.evaluate(mixed(parts)))
+
+
+def planned(*readers, u=0.1):
+    return Planner(readers)(u, Row("cond"))
+
+
+def amounts(plan):
+    return [stratum.weight for stratum in plan[1:]]
+
+
+def test_pictures_share_by_weight_among_those_that_act_now():
+    early, late, always = (Reader(Settings(start=start, end=end, weight=weight, stratified_until=1, lambda_image=1),
+                                  bank=name, weight=weight)
+                           for name, start, end, weight in (("a", 0, 0.5, 1), ("b", 0.5, 1, 1), ("c", 0, 1, 0.5)))
+    assert amounts(planned(early, late, always, u=0.1)) == pytest.approx([2 / 3, 1 / 3])
+    assert amounts(planned(early, always, u=0.9)) == [0.5]
+    assert banks_of(planned(early, late, always, u=0.9)) == ["b", "c"]
+
+
+def test_pictures_may_be_for_some_images_of_the_batch():
+    readers = [Reader(Settings(), bank="a", images=frozenset({0, 2})), Reader(Settings(), bank="b")]
+    planner = Planner(readers)
+    assert [banks_of(planner(0.9, Row("cond", image))) for image in range(3)] == [["a", "b"], ["b"], ["a", "b"]]
+    assert planner(0.9, Row("cond", 0)) is planner(0.9, Row("cond", 2))
+    assert planner.banks(0.9) == {"a", "b"}
+
+
+def test_a_negative_picture_is_read_by_the_uncond_rows_alone():
+    readers = [Reader(Settings(), bank="a"), Reader(Settings(), bank="n", negative=True)]
+    planner = Planner(readers)
+    assert [banks_of(planner(0.9, Row(role))) for role in ("cond", "uncond")] == [["a"], ["n"]]
+    assert planner(0.9, Row("other")) is None
+
+
+def test_strength_and_lambda_follow_their_schedules():
+    settings = Settings(stratified_until=0.5, lambda_image=0.8, strength_schedule="0:1, 1:0",
+                        lambda_schedule="linear")
+    reader = Reader(settings)
+    assert amounts(planned(reader, u=0.25)) == pytest.approx([0.75 * 0.4])
+    assert reader.part(0.75, "cond", 1.0).amount == pytest.approx(0.25)
+    assert planned(reader, u=1.0) is None
+
+
+@pytest.mark.parametrize("field", ["strength_schedule", "lambda_schedule"])
+def test_a_schedule_that_is_none_is_refused_with_the_settings(field):
+    with pytest.raises(BadSetting, match="schedule must be constant"):
+        Settings(**{field: "falling"})
