@@ -26,6 +26,19 @@ def token_mask(content: torch.Tensor) -> Callable[[int], torch.Tensor]:
     return mask
 
 
+def token_shares(mask: torch.Tensor) -> Callable[[int], torch.Tensor]:
+    """From a mask [h, w] of numbers in 0..1, at the latent's size or finer, to a layer's: a function of its token
+    count, giving the mean over each token's cells, [tokens]. A layer whose tokens do not lie on a halved grid takes the
+    mask's mean for all."""
+    def shares(tokens: int) -> torch.Tensor:
+        for size in _grids(*mask.shape):
+            if size[0] * size[1] == tokens:
+                return F.adaptive_avg_pool2d(mask[None, None].float(), size).flatten().clamp(0, 1)
+        return mask.float().mean().expand(tokens)
+
+    return shares
+
+
 def _grids(height: int, width: int) -> list[tuple[int, int]]:
     """The latent's size and its halvings, as convolutions of stride 2 round them."""
     sizes = [(height, width)]

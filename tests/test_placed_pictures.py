@@ -12,7 +12,7 @@ from PIL import Image
 
 from lib_indetail.adain import adain
 from lib_indetail.errors import BadPicture
-from lib_indetail.masks import token_mask
+from lib_indetail.masks import token_mask, token_shares
 from lib_indetail.picture import MAX_PIXELS, decoded_picture, placed, upright_rgb
 
 
@@ -134,3 +134,14 @@ def test_more_than_a_hundred_megapixels_are_refused_before_they_are_read():
         decoded_picture(saved(header, "PNG"))
     with pytest.raises(BadPicture, match="megapixels"):
         upright_rgb(header)
+
+
+def test_a_soft_mask_is_averaged_over_each_token():
+    mask = torch.zeros(8, 8)
+    mask[:, 4:] = 1
+    mask[0, 0] = 0.5
+    shares = token_shares(mask)
+    assert torch.equal(shares(64).view(8, 8), mask)
+    halves = shares(16).view(4, 4)
+    assert halves[:, 2:].eq(1).all() and halves[0, 0] == 0.125 and halves[1:, :2].eq(0).all()
+    assert shares(37).shape == (37,) and shares(37).std() == 0 and shares(37)[0] == mask.mean()
