@@ -12,17 +12,16 @@ from embedded.checkpoint import LatentDiffusion
 from embedded.control import ControlNet
 from embedded.samplers import sample
 from embedded.unet_calls import GuidedModel, Structure
-from lib_indetail.adain import blended_adain
 from lib_indetail.bank import BankMemory
-from lib_indetail.branches import branches
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.plans import planner
+from lib_indetail.plans import Planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.settings import TASKS, Settings
+from lib_indetail.several import Acting, tint_all
 
 UNCOND_FROM = TASKS["structure-guided"]["control_uncond_from"]
 
@@ -51,12 +50,20 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class ImagePrompt:
     """An inverted picture, ready for any number of generations with the same text and model. `memory` keeps what is
-    recorded of it."""
+    recorded of it; `number`, `take`, `put` and `images` are those of `several.Acting`."""
 
     chain: Chain
     passes: dict
     settings: Settings
     memory: BankMemory | None = None
+    number: int = 1
+    take: torch.Tensor | None = None
+    put: torch.Tensor | None = None
+    images: frozenset[int] | None = None
+
+    @property
+    def acting(self) -> Acting:
+        return Acting(self.number, self.settings, self.chain, self.chain.latents[0], self.take, self.put, self.images)
 
 
 @torch.no_grad()
@@ -76,27 +83,30 @@ def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings:
 
 
 @torch.no_grad()
-def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | None = None,
+def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequence[ImagePrompt] | None = None,
              control: ControlNet | None = None) -> torch.Tensor:
     """Clean latents of the pictures, [n, 4, h, w]."""
+    images = [each for each in ([image] if isinstance(image, ImagePrompt) else image or ()) if each.settings.acts]
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
     structure = Structure(control, request.hint, uncond_from=UNCOND_FROM) if control is not None else None
     with contextlib.ExitStack() as stack:
         hooks = None
-        if image is not None and image.settings.acts:
-            read = branches(image.chain.at, image.passes, image.settings.blocks, image.memory)
-            hooks = stack.enter_context(InDetailHooks(model.unet, read, planner(image.settings)))
+        if images:
+            read = {bank: branch for each in images
+                    for bank, branch in each.acting.branches(each.passes, each.memory, model.schedule).items()}
+            planner = Planner([each.acting.reader(model.unet) for each in images])
+            hooks = stack.enter_context(InDetailHooks(model.unet, read, planner))
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure)
-        return sample(guided, request, _tinted(request, image))
+        return sample(guided, request, _tinted(request, images))
 
 
-def _tinted(request: Request, image: ImagePrompt | None) -> Callable[[torch.Tensor, float], torch.Tensor]:
+def _tinted(request: Request, images: Sequence[ImagePrompt]) -> Callable[[torch.Tensor, float], torch.Tensor]:
     """AdaIN of unit noise at the pass's first sigma; only where the pass starts from pure noise."""
     def tint(noise: torch.Tensor, sigma: float) -> torch.Tensor:
-        if image is None or not image.settings.acts or request.initial is not None:
+        if request.initial is not None:
             return noise
-        amount = image.settings.strength * image.settings.adain
-        return blended_adain(noise, image.chain.at(sigma), amount)
+        return tint_all(noise, [each.acting for each in images], lambda each: each.chain.at(sigma),
+                        lambda settings: settings.strength_at(settings.start) * settings.adain)
 
     return tint

@@ -10,7 +10,7 @@ import torch
 from embedded.checkpoint import LatentDiffusion
 from embedded.control import ControlNet, add_residuals
 from lib_indetail.hooks import InDetailHooks
-from lib_indetail.rows import Role
+from lib_indetail.rows import Role, Row
 from lib_indetail.window import FULL_NOISE, position
 
 
@@ -50,10 +50,11 @@ class GuidedModel:
         t = self.model.schedule.timestep(sigma) if t is None else t
         n, guided = len(z), self.scale != 1
         roles: list[Role] = ["cond"] * n + ["uncond"] * (n if guided else 0)
+        rows = [Row(role, number % n) for number, role in enumerate(roles)]
         x = torch.cat([z, z]) if guided else z
         context = torch.cat([self.cond, self.uncond]) if guided else self.cond
         u = position(t, self.first_t)
-        with self.hooks.evaluation(sigma, u, roles) if self.hooks else contextlib.nullcontext():
+        with self.hooks.evaluation(sigma, u, rows) if self.hooks else contextlib.nullcontext():
             output = self._unet(x, torch.full((len(x),), t), context, roles, u)
         if not guided:
             return output

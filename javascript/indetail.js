@@ -38,8 +38,10 @@
     function grey(tab) {
         const known = data(tab);
         if (!known) return;
-        const fixed = known.fixed[chosenTask(tab)] || [];
-        const everFixed = new Set(Object.values(known.fixed).flat());
+        const [side, guidance] = known.negative;
+        const isNegative = gradioApp().querySelector(`#${side} input:checked`)?.value === "negative";
+        const fixed = [...(known.fixed[chosenTask(tab)] || []), ...(isNegative ? [guidance] : [])];
+        const everFixed = new Set([...Object.values(known.fixed).flat(), guidance]);
         for (const id of everFixed) {
             const control = gradioApp().querySelector("#" + id);
             if (!control) continue;

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
 EPSILON = 1e-5
@@ -26,6 +29,30 @@ def blended_adain(noise: torch.Tensor, reference: torch.Tensor, amount: float,
     if amount == 0:
         return noise
     return torch.lerp(noise, adain(noise, reference, content), amount)
+
+
+@dataclass(frozen=True, eq=False)
+class Tint:
+    """One picture's part in the tinting of latents: its latent [1, C, H', W'], how far (0 to 1), which of its cells
+    count [H', W'], and where it acts [H, W] (0 to 1; None: everywhere)."""
+
+    reference: torch.Tensor
+    amount: float
+    content: torch.Tensor | None = None
+    put: torch.Tensor | None = None
+
+
+def tinted(latents: torch.Tensor, tints: Sequence[Tint]) -> torch.Tensor:
+    """x + sum_i amount_i m_i (adain_i(x) - x), for latents [n, C, H, W]; without tints the very same tensor."""
+    if not tints:
+        return latents
+    if len(tints) == 1 and tints[0].put is None:
+        return blended_adain(latents, tints[0].reference, tints[0].amount, tints[0].content)
+    change = 0
+    for tint in tints:
+        step = tint.amount * (adain(latents, tint.reference, tint.content) - latents)
+        change = change + (step if tint.put is None else step * tint.put.to(step))
+    return latents + change
 
 
 def _statistics(latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

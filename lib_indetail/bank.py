@@ -7,7 +7,7 @@ other seeds, batches, guidance scales, samplers and prompts, as long as picture,
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -35,13 +35,18 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class BankMemory:
-    """One image prompt's part of a shared cache. `key` names everything that its banks depend on.
+    """One image prompt's part of a shared cache. `key` names everything that its banks depend on; `run` those of all
+    image prompts that a generation reads.
 
     Where there is no room a level is recorded again each time: a run's own levels never push each other out.
     """
 
     cache: Cache
     key: Hashable
+    run: set[Hashable] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.run.add(self.key)
 
     def recall(self, bank: str, sigma: float) -> Layers | None:
         return self.cache.get(self._entry(bank, sigma))
@@ -66,7 +71,7 @@ class BankMemory:
         return self.key, bank, _rounded(sigma)
 
     def _is_ours(self, entry: Hashable) -> bool:
-        return entry[0] == self.key
+        return entry[0] in self.run
 
 
 def _rounded(sigma: float) -> str:

@@ -25,17 +25,20 @@ from lib_indetail.installed import Installed
 from lib_indetail.recording import Recorder
 from lib_indetail.rows import Role, Row, RowCursor, row_numbers, rows_but, together
 
+Planned = tuple[slice | list[int], Plan]
+"""Rows of a UNet call, and the plan that they follow in a layer."""
+
 
 class InDetailHooks:
     """Run-scoped hooks on one UNet of ldm or sgm structure.
 
     branches: for every bank, how it is recorded.
-    planner: (u, row) -> the plan of such rows, or None for plain attention.
+    planner: (u, row, layer's name) -> the plan of such rows there, or None for plain attention.
     attention: the host's attention.
     """
 
     def __init__(self, unet: nn.Module, branches: Mapping[str, Branch],
-                 planner: Callable[[float, Row], Plan | None], attention: HostAttention | None = None):
+                 planner: Callable[[float, Row, str], Plan | None], attention: HostAttention | None = None):
         self._unet, self._planner = unet, planner
         self._recorder = Recorder(unet, branches)
         self._layers = self._recorder.layers
@@ -63,7 +66,7 @@ class InDetailHooks:
     @contextlib.contextmanager
     def evaluation(self, sigma: float, u: float,
                    rows: Sequence[Row | Role] | Callable[[], Sequence[Row | Role]],
-                   extra: Callable[[torch.Tensor], Sequence[Role]] | None = None) -> Iterator[RowCursor]:
+                   extra: Callable[[torch.Tensor], Sequence[Row | Role]] | None = None) -> Iterator[RowCursor]:
         """One evaluation of the denoiser at noise level `sigma` and position `u`; `rows` and `extra` are those of
         the cursor that it gives, which follows the rows through the UNet."""
         if sigma != self._sigma:
@@ -93,7 +96,7 @@ class InDetailHooks:
     def _finish(self) -> None:
         self._cursor: RowCursor | None = None
         self._u = 0.0
-        self._rows: list[tuple[slice | list[int], Plan]] = []
+        self._plans: dict[str, list[Planned]] = {}  # by layer
         self._row_count = 0
         self._answer: tuple[nn.Module, torch.Tensor] | None = None  # of a layer that was answered before its call
         self._normed: tuple[str, torch.Tensor] | None = None  # of the layer that is being run
@@ -122,24 +125,24 @@ class InDetailHooks:
 
     @property
     def _reading(self) -> bool:
-        return bool(self._rows) and not self._asleep and not self._recorder.ear.active
+        return bool(self._plans) and not self._asleep and not self._recorder.ear.active
 
     def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None) -> None:
         """Say which rows of this call follow which plan, and see to what they will read."""
         if self._recorder.ear.active or self._asleep or self._cursor is None:
             return
-        self._rows = self._planned(self._cursor.take(len(x), context))
+        rows = self._cursor.take(len(x), context)
+        self._plans = {name: planned for name in self._names.values() if (planned := self._planned(rows, name))}
         self._row_count = len(x)
-        for _, plan in self._rows:
-            for bank in banks_of(plan):
-                if bank not in self._banks:
-                    self._banks[bank] = self._recorder.bank(bank, self._sigma, x, timesteps)
+        for planned in self._plans.values():
+            for bank in (bank for _, plan in planned for bank in banks_of(plan) if bank not in self._banks):
+                self._banks[bank] = self._recorder.bank(bank, self._sigma, x, timesteps)
 
-    def _planned(self, rows: Sequence[Row]) -> list[tuple[slice | list[int], Plan]]:
+    def _planned(self, rows: Sequence[Row], layer: str) -> list[Planned]:
         """Rows with one plan are answered together."""
         groups: dict[int, tuple[list[int], Plan]] = {}
         for number, row in enumerate(rows):
-            if row.role != "other" and (plan := self._planner(self._u, row)) is not None:
+            if row.role != "other" and (plan := self._planner(self._u, row, layer)) is not None:
                 groups.setdefault(id(plan), ([], plan))[0].append(number)
         return [(together(numbers), plan) for numbers, plan in groups.values()]
 
@@ -147,7 +150,7 @@ class InDetailHooks:
         """Where nobody else is at work on a layer: answer it whole, each projection once, and leave its own call one
         token to do. Others may count on being called with all rows."""
         self._answer = None
-        if not self._reading or not self._alone_on(module):
+        if not self._reading or self._names[module] not in self._plans or not self._alone_on(module):
             return None
         given = {**dict(zip(("x", "context"), args)), **kwargs}
         x = given.pop("x")
@@ -166,17 +169,18 @@ class InDetailHooks:
     def _answered_whole(self, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, x)
         banks, heads = self._banks_of(module), torch.empty_like(queries)
-        planned = [row for rows, _ in self._rows for row in row_numbers(rows)]
-        plain = rows_but(planned, len(x))
+        planned = self._plans[self._names[module]]
+        plain = rows_but([row for rows, _ in planned for row in row_numbers(rows)], len(x))
         if plain:
             heads[plain] = self._attention.heads(module, queries[plain], keys[plain], values[plain])
-        for rows, plan in self._rows:
+        for rows, plan in planned:
             heads[rows] = evaluate(plan, HeadsCall(self._attention, module, queries[rows], keys[rows], values[rows],
                                                    banks))
         return self._attention.project(module, heads)
 
     def _banks_of(self, module: nn.Module) -> dict:
-        return {bank: layers[self._names[module]] for bank, layers in self._banks.items()}
+        name = self._names[module]
+        return {bank: layers[name] for bank, layers in self._banks.items() if name in layers}
 
     def _after_attention(self, module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor):
         """Replace the planned rows of a layer's output; all others keep the host's own bits."""
@@ -187,7 +191,8 @@ class InDetailHooks:
         if not self._reading:
             return None
         x, context = _attention_inputs(args, kwargs)
-        planned = self._rows if len(x) == self._row_count else self._laid_end_to_end(x, self._names[module])
+        name = self._names[module]
+        planned = self._plans.get(name, []) if len(x) == self._row_count else self._laid_end_to_end(x, name)
         if not planned:
             return None
         context = x if context is None else context
@@ -197,13 +202,13 @@ class InDetailHooks:
                                                     output[rows], banks))
         return result
 
-    def _laid_end_to_end(self, x: torch.Tensor, name: str) -> list[tuple[slice, Plan]]:
+    def _laid_end_to_end(self, x: torch.Tensor, name: str) -> list[Planned]:
         """The plan of a call with one row that holds the tokens of several, as shared attention (StyleAlign) makes
         it of the cond rows and of the uncond rows in turn. Which they are is told by what the layer was given."""
         if self._normed is None or self._normed[0] != name or len(x) != 1:
             return []
         normed = self._normed[1]
-        for rows, plan in self._rows:
+        for rows, plan in self._plans.get(name, []):
             wanted = normed[rows].reshape(1, -1, normed.shape[-1])
             if wanted.shape == x.shape and torch.equal(wanted, x):
                 return [(slice(0, 1), plan)]

@@ -11,27 +11,63 @@ from typing import Any
 
 from lib_indetail import __version__
 from lib_indetail.errors import BadSetting
+from lib_indetail.image_prompt import ImagePrompt
 from lib_indetail.picture import picture_hash
-from lib_indetail.request import DEFAULT_TASK, Request
-from lib_indetail.settings import TASKS, Settings, checked
+from lib_indetail.request import ALWAYS_OWN, DEFAULT_TASK, FURTHER, IF_OWN, Request, numbered
+from lib_indetail.settings import SHARED, TASKS, Settings
+from lib_indetail.table import checked
 
 PREFIX = "InDetail "
 VERSION, IMAGE, TASK, NOT_ACTING = "InDetail version", "InDetail image", "InDetail task", "InDetail skipped"
+_MASKS = {"reference_mask": "InDetail reference mask", "output_mask": "InDetail output mask"}
 _TABLE = {setting.metadata["infotext"]: setting for setting in dataclasses.fields(Settings)}
-LABELS = (VERSION, IMAGE, TASK, NOT_ACTING, *_TABLE)
+_OF_FURTHER = {label: setting for label, setting in _TABLE.items() if setting.name not in SHARED}
+_ON_THE_PAGE = (*ALWAYS_OWN, *IF_OWN)
+
+
+def _labelled(label: str, number: int) -> str:
+    """A label for a further picture: InDetail 2 weight."""
+    return f"{PREFIX}{number} {label.removeprefix(PREFIX)}"
+
+
+_PICTURES = {number: {name: _labelled(label, number) for name, label in {"image": IMAGE, **_MASKS}.items()}
+             for number in FURTHER} | {1: {"image": IMAGE, **_MASKS}}
+"""Labels of the hashes of each picture and its masks."""
+LABELS = (VERSION, TASK, NOT_ACTING, *_TABLE, *(label for labels in _PICTURES.values() for label in labels.values()),
+          *(_labelled(label, number) for number in FURTHER for label in _OF_FURTHER))
 
 
 def written(request: Request) -> dict[str, str | float | int]:
-    """What goes into the infotext, by label: nothing when off, else what differs from its default."""
+    """What goes into the infotext, by label: nothing when off, else what differs from its default; of further pictures
+    what differs from the first one's."""
     if not request.enabled:
         return {}
     lines = {label: _line(getattr(request.settings, setting.name)) for label, setting in _TABLE.items()
              if getattr(request.settings, setting.name) != setting.default}
     if request.task != DEFAULT_TASK and _as_preset(request):
         lines = {TASK: request.task, **lines}
-    if request.picture is not None:
-        lines[IMAGE] = picture_hash(request.picture)
+    for prompt in (request.first, *request.further):
+        lines |= _hashes(prompt)
+        if prompt.number > 1:
+            lines |= _differences(prompt, request.settings)
     return {**lines, VERSION: __version__}
+
+
+def _hashes(prompt: ImagePrompt) -> dict[str, str]:
+    pictures = {"image": prompt.picture, "reference_mask": prompt.take, "output_mask": prompt.put}
+    return {label: picture_hash(pictures[name]) for name, label in _PICTURES[prompt.number].items()
+            if pictures[name] is not None}
+
+
+def _differences(prompt: ImagePrompt, first: Settings) -> dict[str, str | float | int]:
+    """Of a further picture's settings."""
+    lines = {}
+    for label, setting in _OF_FURTHER.items():
+        value = getattr(prompt.settings, setting.name)
+        expected = setting.default if setting.name in ALWAYS_OWN else getattr(first, setting.name)
+        if value != expected:
+            lines[_labelled(label, prompt.number)] = _line(value)
+    return lines
 
 
 def _as_preset(request: Request) -> bool:
@@ -50,10 +86,11 @@ def _line(value: Any) -> str | float | int:
 
 @dataclass(frozen=True)
 class Restored:
-    """Read from an infotext: values by field name (all but the picture), the picture's hash, what to tell of it."""
+    """Read from an infotext: values by field name (all but pictures and masks), the hashes of those by field name, what
+    to tell of it."""
 
     values: Mapping[str, Any]
-    image: str | None
+    images: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -62,8 +99,8 @@ def read(lines: Mapping[str, Any]) -> Restored | None:
 
     What it does not name was at its default. What cannot be read stays at its default and is named in the notes.
     """
-    lines = _joined(lines)
-    own = {label: str(value) for label, value in lines.items() if label.startswith(PREFIX) and label != NOT_ACTING}
+    own = {label: str(value) for label, value in _joined(lines).items()
+           if label.startswith(PREFIX) and label != NOT_ACTING}
     if not own:
         return None
     values: dict[str, Any] = {"enabled": True, "task": own.get(TASK, DEFAULT_TASK)}
@@ -71,19 +108,42 @@ def read(lines: Mapping[str, Any]) -> Restored | None:
     if values["task"] not in TASKS:
         values["task"] = DEFAULT_TASK
         strange.append(TASK)
-    for label, setting in _TABLE.items():
+    values |= _settings_read(own, dict(_TABLE), {}, strange)
+    for number in FURTHER:
+        values |= _further_read(own, number, values, strange)
+    images = {name if number == 1 else numbered(name, number): own[label]
+              for number, labels in _PICTURES.items() for name, label in labels.items() if label in own}
+    return Restored(values, images, _notes(own.get(VERSION), [f"{label}: {own[label]}" for label in strange]))
+
+
+def _settings_read(own: Mapping[str, str], table: Mapping[str, dataclasses.Field], expected: Mapping[str, Any],
+                   strange: list[str]) -> dict[str, Any]:
+    """By name; what is not there is as expected, or at its default."""
+    values = {}
+    for label, setting in table.items():
+        values[setting.name] = expected.get(setting.name, setting.default)
         try:
-            values[setting.name] = _value(setting, own[label]) if label in own else setting.default
+            values[setting.name] = _value(setting, own[label]) if label in own else values[setting.name]
         except (BadSetting, ValueError):
-            values[setting.name] = setting.default
             strange.append(label)
-    return Restored(values, own.get(IMAGE), _notes(own.get(VERSION), [f"{label}: {own[label]}" for label in strange]))
+    return values
+
+
+def _further_read(own: Mapping[str, str], number: int, first: Mapping[str, Any], strange: list[str]) -> dict[str, Any]:
+    """The fields that the page has of a further picture; others are named as strange."""
+    table = {_labelled(label, number): setting for label, setting in _OF_FURTHER.items()}
+    shown = {label: setting for label, setting in table.items() if setting.name in _ON_THE_PAGE}
+    strange.extend(label for label in own if label in table and label not in shown)
+    has_own = any(label in own for label, setting in shown.items() if setting.name in IF_OWN)
+    expected = {name: first[name] for name in IF_OWN} if has_own else {}
+    values = {**_settings_read(own, shown, expected, strange), "own": has_own}
+    return {numbered(name, number): value for name, value in values.items()}
 
 
 def _joined(lines: Mapping[str, Any]) -> dict[str, Any]:
     """The host splits every value of the form 2x3, also where it is a text of ours."""
     joined = dict(lines)
-    for label in _TABLE:
+    for label in LABELS:
         if f"{label}-1" in lines:
             joined[label] = f"{joined.pop(f'{label}-1')}x{joined.pop(f'{label}-2')}"
     return joined

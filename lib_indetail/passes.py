@@ -47,6 +47,6 @@ def for_each(row: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 def image_passes(settings: Settings, with_text: RecordPass, without_text: RecordPass) -> Mapping[str, RecordPass]:
     """The banks that a generation with these settings can read; conflict-free guidance needs the first alone."""
     passes = {IMAGE: with_text}
-    if settings.guidance < 1:
+    if settings.guidance < 1 and settings.side == "positive":
         passes[IMAGE_WITHOUT_TEXT] = without_text
     return passes

@@ -7,8 +7,10 @@ import binascii
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 from lib_indetail.errors import BadPicture
 
 MAX_PIXELS = 100_000_000
+Converted = TypeVar("Converted")
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 
 
@@ -25,11 +28,16 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise BadPicture(f"There is no picture at {path}.")
-    return _read(path, str(path))
+    return _read(path, str(path), upright_rgb)
 
 
 def decoded_picture(text: str) -> Image.Image:
     """The same from base64, bare or as a data URI. Raises BadPicture."""
+    return decoded(text, upright_rgb)
+
+
+def decoded(text: str, convert: Callable[[Image.Image], Converted]) -> Converted:
+    """What `convert` makes of a picture in base64, bare or as a data URI. Raises BadPicture."""
     bare = "".join(_DATA_URI.sub("", text.strip(), count=1).split())
     try:
         data = base64.b64decode(bare, validate=True)
@@ -38,15 +46,15 @@ def decoded_picture(text: str) -> Image.Image:
                          "read.") from None
     if not data:
         raise BadPicture("The image is empty.")
-    return _read(io.BytesIO(data), "The image")
+    return _read(io.BytesIO(data), "The image", convert)
 
 
-def _read(source: Path | io.BytesIO, name: str) -> Image.Image:
+def _read(source: Path | io.BytesIO, name: str, convert: Callable[[Image.Image], Converted]) -> Converted:
     try:
         with Image.open(source) as picture:
             _refuse_huge(picture, name)
             picture.load()
-            return upright_rgb(picture)
+            return convert(picture)
     except (UnidentifiedImageError, Image.DecompressionBombError):
         raise BadPicture(f"{name} is not a picture that can be read.") from None
     except (OSError, SyntaxError, ValueError) as error:
@@ -63,9 +71,26 @@ def _refuse_huge(picture: Image.Image, name: str) -> None:
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
     """RGB with the camera's rotation applied, 16-bit values scaled to 8, transparency on white. Raises BadPicture."""
+    return flattened(_upright(picture))
+
+
+def upright_grey(picture: Image.Image) -> Image.Image:
+    """Grey of 8 bits, transparent parts black. Raises BadPicture."""
+    return flattened(_upright(picture), "black").convert("L")
+
+
+def upright_alpha(picture: Image.Image) -> Image.Image | None:
+    """How opaque a picture is, grey of 8 bits; None if it is so everywhere."""
+    if not _may_be_transparent(picture):
+        return None
+    alpha = _upright(picture).convert("RGBA").getchannel("A")
+    return None if alpha.getextrema()[0] == 255 else alpha
+
+
+def _upright(picture: Image.Image) -> Image.Image:
     _refuse_huge(picture, "The picture")
     turned_while_loading = picture.format == "TIFF"
-    return flattened(_eight_bit(picture if turned_while_loading else ImageOps.exif_transpose(picture)))
+    return _eight_bit(picture if turned_while_loading else ImageOps.exif_transpose(picture))
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
@@ -84,10 +109,14 @@ def picture_hash(picture: Image.Image) -> str:
 
 def flattened(picture: Image.Image, background: str = "white") -> Image.Image:
     """RGB, with transparent parts on a plain background."""
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if _may_be_transparent(picture):
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def _may_be_transparent(picture: Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +137,36 @@ class Placed:
         inside = torch.zeros(1, 1, height, width)
         inside[..., top:bottom, left:right] = 1
         return torch.nn.functional.avg_pool2d(inside, factor)[0, 0] >= 0.5
+
+
+def reading_mask(placed: Placed, take: Placed | None, factor: int = 8) -> torch.Tensor | None:
+    """Which latent cells of a placed picture may be read, [h, w]: bool where only padding is left out, numbers in 0..1
+    with a reference mask that was placed in the same way; None for all."""
+    content = placed.content(factor)
+    if take is None:
+        return content
+    mask = cell_means(take.picture, factor)
+    return mask if content is None else mask * content
+
+
+def cell_means(mask: Image.Image, factor: int = 8) -> torch.Tensor:
+    """Of a grey picture [H / factor, W / factor] in 0..1."""
+    values = torch.from_numpy(np.array(mask, np.float32))[None, None] / 255
+    return torch.nn.functional.avg_pool2d(values, factor)[0, 0]
+
+
+Part = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as fractions of its sides."""
+
+
+def part_of(picture: Image.Image, part: Part | None) -> Image.Image:
+    """The picture itself without one; at least one pixel."""
+    if part is None:
+        return picture
+    left, top = (min(int(start * side), side - 1) for start, side in zip(part[:2], picture.size))
+    right, bottom = (max(round(end * side), first + 1)
+                     for end, side, first in zip(part[2:], picture.size, (left, top)))
+    return picture.crop((left, top, right, bottom))
 
 
 def placed(picture: Image.Image, width: int, height: int, mode: str = "crop") -> Placed:
@@ -132,7 +191,7 @@ def _fitted(picture: Image.Image, width: int, height: int) -> Placed:
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
-    canvas = Image.new("RGB", (width, height), mean)
+    canvas = Image.new(picture.mode, (width, height), mean if len(mean) > 1 else mean[0])
     canvas.paste(picture.resize(size, Image.Resampling.LANCZOS), (left, top))
     return Placed(canvas, (left, top, left + size[0], top + size[1]))
 

@@ -2,36 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.picture import decoded_picture, upright_rgb
-from lib_indetail.settings import TASKS, Settings
+from lib_indetail.image_prompt import ImagePrompt, image_prompt
+from lib_indetail.settings import SHARED, TASKS, Settings
+from lib_indetail.table import no_such
 
 DEFAULT_TASK = next(iter(TASKS))
 SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
-POSITIONS = ("enabled", "image", "task", *SETTINGS)
+PICTURE = ("image", "reference_mask", "output_mask")
+MOST_PICTURES = 8
+FURTHER = tuple(range(2, MOST_PICTURES + 1))
+"""The numbers of pictures beside the first."""
+ALWAYS_OWN = ("weight", "strength", "side")
+"""What a further picture never takes over from the first."""
+IF_OWN = ("lambda_image", "stratified_until", "start", "end", "inversion_text", "own_text", "blocks", "block_weights")
+"""What the page offers of a further picture that has settings of its own."""
+OF_FURTHER = (*PICTURE, *ALWAYS_OWN, "own", *IF_OWN)
+
+
+def numbered(name: str, number: int) -> str:
+    """A further picture's field among all."""
+    return f"{name} {number}"
+
+
+POSITIONS = ("enabled", "image", "task", *SETTINGS, "reference_mask", "output_mask",
+             *(numbered(name, number) for number in FURTHER for name in OF_FURTHER))
 """The order of the page's values and of the API's positional arguments. Only ever appended to."""
+FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images")
+"""What one object may have in their place; "images" is a list of objects, one for each further picture."""
+FIELDS_OF_IMAGES = (*PICTURE, *(name for name in SETTINGS if name not in SHARED))
 
 
 @dataclass(frozen=True)
 class Request:
-    """A checked wish. `picture` is RGB; it may be None where nothing is to be done."""
+    """A checked wish. `picture` is RGB; it may be None where nothing is to be done, or where only `further` ones act.
+    `settings` are the first picture's, and those that all share."""
 
     enabled: bool = False
     picture: Image.Image | None = None
     task: str = DEFAULT_TASK
     settings: Settings = dataclasses.field(default_factory=Settings)
+    take: Image.Image | None = None
+    put: Image.Image | None = None
+    further: tuple[ImagePrompt, ...] = ()
+
+    @property
+    def first(self) -> ImagePrompt:
+        return ImagePrompt(1, self.picture, self.settings, self.take, self.put)
+
+    @property
+    def prompts(self) -> tuple[ImagePrompt, ...]:
+        """Those that act, with their pictures."""
+        return tuple(each for each in (self.first, *self.further) if each.picture is not None and each.settings.acts)
 
     @property
     def acts(self) -> bool:
-        return self.enabled and self.settings.acts
+        return self.enabled and bool(self.prompts)
 
     @classmethod
     def of(cls, args: Sequence[Any], changes: Mapping[str, Any] | None = None) -> Request:
@@ -45,46 +80,88 @@ class Request:
             raise BadSetting(f"Enabled must be true or false, not {reprlib.repr(enabled)}.")
         if not enabled:
             return cls()
-        image, task = fields.pop("image"), fields.pop("task")
+        task = fields.pop("task")
         if not isinstance(task, str) or task not in TASKS:
             raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.")
+        further = {number: _taken_out(fields, number) for number in FURTHER}
+        picture = {name: fields.pop(name, None) for name in PICTURE}
         settings = Settings.of(fields, task)
-        return cls(True, _picture(image) if settings.acts else _picture_if_any(image), task, settings)
+        prompts = _further(further, fields, task)
+        wanted = settings.acts and not (prompts and not picture["image"])
+        first = image_prompt(1, settings, picture, wanted)
+        return cls(True, first.picture, task, settings, first.take, first.put, prompts)
+
+
+def _further(further: Mapping[int, dict[str, Any]], common: Mapping[str, Any],
+             task: str) -> tuple[ImagePrompt, ...]:
+    """Those that have a picture; what is not their own they have in common with the first."""
+    common = {name: value for name, value in common.items() if name not in ALWAYS_OWN}
+    prompts = []
+    for number, fields in further.items():
+        picture = {name: fields.pop(name, None) for name in PICTURE}
+        if picture["image"] in (None, ""):
+            continue
+        with _of_picture(number):
+            settings = Settings.of({**common, **fields}, task)
+            prompts.append(image_prompt(number, settings, picture, settings.acts))
+    return tuple(prompts)
+
+
+@contextlib.contextmanager
+def _of_picture(number: int) -> Iterator[None]:
+    """Says which picture an error is about."""
+    try:
+        yield
+    except (BadSetting, BadPicture) as error:
+        raise type(error)(f"Picture {number}: {error}") from error
+
+
+def _taken_out(fields: dict[str, Any], number: int) -> dict[str, Any]:
+    """A further picture's fields, by their own names."""
+    names = [name for name in fields if name.endswith(f" {number}")]
+    taken = {name.removesuffix(f" {number}"): fields.pop(name) for name in names}
+    taken.pop("own", None)
+    return taken
 
 
 def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The request's fields by name. A preset's values stand above the page's own, whether the page chose the task or
     a change puts another in its place; a change to a value itself stands above all."""
-    objects = [value for value in args if isinstance(value, Mapping)]
+    objects = [value for value in args if isinstance(value, Mapping) and not _is_drawing(value)]
     if objects:
         if not isinstance(args[0], Mapping) or len(objects) > 1:
             raise BadSetting("InDetail takes one object with named fields as its first argument.")
         return {**_from_object(objects[0]), **changes}
     fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args))}
-    fixed = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
-             for name in TASKS.get(task, {})}
-    return {**{name: value for name, value in fields.items() if name not in fixed}, **changes}
+    left_out = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
+                for name in TASKS.get(task, {})}
+    left_out |= {numbered(name, number) for number in FURTHER if not fields.get(numbered("own", number))
+                 for name in IF_OWN}
+    return {**{name: value for name, value in fields.items() if name not in left_out}, **changes}
+
+
+def _is_drawing(value: Mapping) -> bool:
+    """What the page's canvas hands over."""
+    return set(value) == {"image", "mask"}
 
 
 def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown(given, FIELDS, "field")
+    fields = {"enabled": True, "image": None, "task": DEFAULT_TASK, **given}
+    images = fields.pop("images", None) or []
+    if not isinstance(images, list | tuple) or not all(isinstance(each, Mapping) for each in images):
+        raise BadSetting("Images must be a list of objects, one for each further picture.")
+    if len(images) > len(FURTHER):
+        raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {1 + len(images)}.")
+    for number, each in zip(FURTHER, images):
+        _refuse_unknown(each, FIELDS_OF_IMAGES, "field of a further picture")
+        if each.get("image") in (None, ""):
+            raise BadPicture(f"Picture {number} has no image.")
+        fields |= {numbered(name, number): value for name, value in each.items()}
+    return fields
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Sequence[str], kind: str) -> None:
     for name in given:
-        if name not in POSITIONS:
-            raise BadSetting(f"There is no field {reprlib.repr(name)}; the fields are {', '.join(POSITIONS)}.")
-    return {"enabled": True, "image": None, "task": DEFAULT_TASK, **given}
-
-
-def _picture(image: Any) -> Image.Image:
-    if image is None or image == "":
-        raise BadPicture("InDetail is on but has no picture: add one, or switch it off.")
-    if isinstance(image, str):
-        return decoded_picture(image)
-    if isinstance(image, Image.Image):
-        return upright_rgb(image)
-    raise BadPicture(f"The image must be a picture as base64 or as a data URI, not {type(image).__name__}.")
-
-
-def _picture_if_any(image: Any) -> Image.Image | None:
-    try:
-        return _picture(image)
-    except BadPicture:
-        return None
+        if name not in known:
+            raise no_such(kind, name, known)

@@ -32,7 +32,7 @@ class RowCursor:
     """
 
     def __init__(self, rows: Sequence[Row | Role] | Callable[[], Sequence[Row | Role]],
-                 extra: Callable[[torch.Tensor], Sequence[Role]] | None = None):
+                 extra: Callable[[torch.Tensor], Sequence[Row | Role]] | None = None):
         self._listed = rows if callable(rows) else None
         self._rows: tuple[Row, ...] | None = None if callable(rows) else as_rows(rows)
         self._extra = extra

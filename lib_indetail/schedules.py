@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from lib_indetail.errors import BadSetting
@@ -22,35 +23,21 @@ _POINT = re.compile(r"\s*([\d.]+)\s*:\s*([\d.]+)\s*")
 
 
 def curve(label: str, text: str, value: float, window: Window) -> Curve:
-    """u -> number in 0..1. A shape's name lets `value` fall over the window; points such as "0:0.7, 0.4:0.3" are
-    positions u and numbers that take its place, with straight lines between them and level ends.
+    """u -> number in 0..1. A shape's name lets `value` fall over the window; points such as "0:0.7, 0.4:0.3", of
+    positions u and numbers, or one number for all, take its place.
 
     Raises BadSetting, which names the setting by its label.
     """
     if text in SHAPES:
         length = window.end - window.start
         return lambda u: value * SHAPES[text](min(max((u - window.start) / length, 0.0), 1.0))
-    return _through(_points(label, text))
+    return through(label, text, tuple(SHAPES))
 
 
-def _points(label: str, text: str) -> list[tuple[float, float]]:
-    points = []
-    for each in text.split(","):
-        found = _POINT.fullmatch(each)
-        try:
-            u, value = (float(part) for part in found.groups()) if found else (-1.0, -1.0)
-        except ValueError:
-            u = value = -1.0
-        if not (0 <= u <= 1 and 0 <= value <= 1):
-            raise BadSetting(f"{label} must be {', '.join(SHAPES)}, or points such as 0:0.7, 0.4:0.3 with numbers from "
-                             f"0 to 1; {each.strip()!r} is none.")
-        points.append((u, value))
-    if any(a[0] >= b[0] for a, b in pairwise(points)):
-        raise BadSetting(f"The points of {label} must go from left to right: {text}.")
-    return points
+def through(label: str, text: str, names: Sequence[str] = ()) -> Curve:
+    """Straight lines through typed points, with level ends. `names` is what else a person could have typed."""
+    points = _points(label, text, names)
 
-
-def _through(points: list[tuple[float, float]]) -> Curve:
     def at(u: float) -> float:
         if u <= points[0][0]:
             return points[0][1]
@@ -60,3 +47,21 @@ def _through(points: list[tuple[float, float]]) -> Curve:
         return points[-1][1]
 
     return at
+
+
+def _points(label: str, text: str, names: Sequence[str]) -> list[tuple[float, float]]:
+    points = []
+    for each in text.split(",") if ":" in text else [f"0:{text}"]:
+        found = _POINT.fullmatch(each)
+        try:
+            u, value = (float(part) for part in found.groups()) if found else (-1.0, -1.0)
+        except ValueError:
+            u = value = -1.0
+        if not (0 <= u <= 1 and 0 <= value <= 1):
+            raise BadSetting(f"{label} must be {', '.join(names)}, or points such as 0:0.7, 0.4:0.3 with numbers from "
+                             f"0 to 1; {reprlib.repr(text)} is none.")
+        points.append((u, value))
+    if any(a[0] >= b[0] for a, b in pairwise(points)):
+        raise BadSetting(f"The points of {label} must go from left to right: {text}.")
+    return points
+

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lib_indetail.depth import PROFILES, profile
 from lib_indetail.errors import BadSetting
 from lib_indetail.layers import BLOCKS
 from lib_indetail.schedules import SHAPES, Curve, curve
+from lib_indetail.table import checked, choice, no_such, number, text, varying
 from lib_indetail.window import Window
 
 QUALITY_SUFFIX = ", best quality, extremely detailed."
@@ -19,26 +21,18 @@ INVERSIONS = ("DDIM", "refined", "re-noise", "one pass", "parallel")
 INVERSION_TEXTS = ("same as the prompt", "empty", "own text")
 RESIZE_MODES = ("crop", "stretch", "fit")
 HIRES_PASSES = ("both", "first", "second")
+SIDES = ("positive", "negative")
+SPREADS = ("all on every image", "one per image", "cycled")
+INPAINT_REFERENCES = ("whole picture", "same part")
 
 
-def _number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str,
-            advanced: bool = False):
-    return field(default=default, metadata=dict(label=label, low=low, high=high, step=step,
-                                                infotext=infotext, help=help, advanced=advanced))
+def _over_the_pass(label: str, text: str) -> None:
+    curve(label, text, 1.0, Window(0.0, 1.0))
 
 
-def _choice(label: str, default: str, choices: tuple[str, ...], infotext: str, help: str, advanced: bool = False):
-    return field(default=default, metadata=dict(label=label, choices=choices, infotext=infotext, help=help,
-                                                advanced=advanced))
-
-
-def _text(label: str, default: str, infotext: str, help: str, advanced: bool = False):
-    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=advanced))
-
-
-def _schedule(label: str, infotext: str, help: str):
-    return field(default="constant", metadata=dict(
-        label=label, infotext=infotext, help=help, advanced=True, schedule=True))
+def _in_the_second_pass(label: str, text: str) -> None:
+    if text:
+        _over_the_pass(label, text)
 
 
 @dataclass(frozen=True)
@@ -48,80 +42,114 @@ class Settings:
     Raises BadSetting for a value of the wrong type or out of range.
     """
 
-    strength: float = _number(
+    strength: float = number(
         "Strength", 1.0, 0.0, 1.0, 0.05, "InDetail strength",
         "How much of the picture comes through. At 0 nothing is inverted, installed or changed.")
-    lambda_image: float = _number(
+    lambda_image: float = number(
         "Lambda", 0.5, 0.0, 1.0, 0.05, "InDetail lambda",
         "Weight of the picture against the image's own features in the stratified phase (the paper's lambda_P). "
         "It has no effect in the concatenation phase that follows.")
-    stratified_until: float = _number(
+    stratified_until: float = number(
         "Stratified until", 0.2, 0.0, 1.0, 0.05, "InDetail stratified until",
         "End of the stratified phase, as a fraction of the noise range; keys and values are concatenated after it. "
         "Schedules spend steps unevenly: with 20 Karras steps, 0.2 is 5 steps, not 4.")
-    guidance: float = _number(
+    guidance: float = number(
         "Conflict-free guidance", 1.0, 0.0, 1.0, 0.05, "InDetail guidance",
         "1: the picture feeds only the positive side of guidance (the paper). 0: both sides (conflicting).")
-    start: float = _number(
+    start: float = number(
         "Start", 0.0, 0.0, 1.0, 0.05, "InDetail start",
         "The picture acts from here on, as a fraction of the noise range.")
-    end: float = _number(
+    end: float = number(
         "End", 1.0, 0.0, 1.0, 0.05, "InDetail end",
         "The picture acts up to here, as a fraction of the noise range.")
-    replacement_until: float = _number(
+    replacement_until: float = number(
         "Replacement until", 0.0, 0.0, 1.0, 0.05, "InDetail replacement until",
         "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.",
         advanced=True)
-    adain: float = _number(
+    adain: float = number(
         "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
         "How far the initial noise takes over the picture's channel statistics, where a pass starts from pure noise.",
         advanced=True)
-    inversion: str = _choice(
+    inversion: str = choice(
         "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
         "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the picture. "
         "Re-noise: no calls, the picture under one fixed noise. One pass: one call for each level that is sampled at, "
         "and nothing left to record. Parallel: the same, three levels a call; faster, and less close.", advanced=True)
-    nodes: int = _number(
+    nodes: int = number(
         "Inversion nodes", 50, 1, 500, 1, "InDetail nodes",
         "How many noise levels the inversion visits; levels between them are interpolated.",
         advanced=True)
-    blocks: str = _choice(
+    blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
         "Which blocks of the UNet read the picture. The paper: decoder.", advanced=True)
-    inversion_text: str = _choice(
+    inversion_text: str = choice(
         "Inversion text", "same as the prompt", INVERSION_TEXTS, "InDetail inversion text",
         "The text the picture is inverted and read with.")
-    own_text: str = _text(
+    own_text: str = text(
         "Own text", "", "InDetail own text",
         "Describes the picture, where the inversion text is your own.")
-    suffix: str = _text(
+    suffix: str = text(
         "Quality suffix", "", "InDetail suffix",
         "Appended to the inversion text. The authors' \"null\" prompt is the bare suffix "
         f"\"{QUALITY_SUFFIX}\".", advanced=True)
 
-    resize: str = _choice(
+    resize: str = choice(
         "Resize mode", "crop", RESIZE_MODES, "InDetail resize mode",
         "How a picture of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
         "distorts, fit pads; padding is not read.", advanced=True)
 
-    passes: str = _choice(
+    passes: str = choice(
         "Passes", "both", HIRES_PASSES, "InDetail passes",
         "With hires fix: which of its two passes the picture acts in. Each has its own inversion at its own size.",
         advanced=True)
-    control_uncond_from: float = _number(
+    control_uncond_from: float = number(
         "ControlNet on the negative side from", 0.0, 0.0, 1.0, 0.05, "InDetail control uncond from",
         "Up to here ControlNet units guide the positive side alone, as in \"ControlNet is more important\" but at "
         "full weight, as a fraction of the noise range. 0: as the units say.", advanced=True)
-    weight: float = _number(
+    weight: float = number(
         "Weight", 1.0, 0.0, 2.0, 0.05, "InDetail weight",
         "This picture's share where several act at once: its weight over the sum of all, or over 1 if they weigh less.",
         advanced=True)
-    strength_schedule: str = _schedule(
-        "Strength schedule", "InDetail strength schedule",
+    strength_schedule: str = varying(
+        "Strength schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail strength schedule",
         "How strength goes over the picture's window: constant, linear or cosine (both fall to 0 at its end), or "
         "points such as 0:0.7, 0.4:0.3 of the noise range, which take its place.")
-    lambda_schedule: str = _schedule(
-        "Lambda schedule", "InDetail lambda schedule", "The same for lambda, over the stratified phase.")
+    lambda_schedule: str = varying(
+        "Lambda schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail lambda schedule",
+        "The same for lambda, over the stratified phase.")
+    hires_strength: str = varying(
+        "Hires strength", "", _in_the_second_pass, ("", *SHAPES), "InDetail hires strength",
+        "With hires fix, strength in the second pass: a number, or a schedule. Empty: as in the first pass.")
+    hires_lambda: str = varying(
+        "Hires lambda", "", _in_the_second_pass, ("", *SHAPES), "InDetail hires lambda",
+        "With hires fix, lambda in the second pass: a number, or a schedule. Empty: as in the first pass.")
+    block_weights: str = varying(
+        "Block weights", "even", profile, tuple(PROFILES), "InDetail block weights",
+        "How strongly blocks read the picture, by depth: even, detail (fine ones), style (those between), structure "
+        "(coarse ones), strong (all blocks of the UNet), or points from 0 (first block) to 1 (last), 0:0.2, 1:1.")
+    inversion_offset: float = number(
+        "Inversion offset", 0.0, 0.0, 0.9, 0.05, "InDetail inversion offset",
+        "Up to here the picture is read as clean as it is at this fraction of the noise range, instead of as noisy as "
+        "the new one. 0, as in the paper: always at the same noise.", advanced=True)
+    side: str = choice(
+        "Side", "positive", SIDES, "InDetail side",
+        "Negative: a picture of what is not wanted, read by the negative side of guidance alone and inverted with the "
+        "negative prompt.", advanced=True)
+    colour_match: float = number(
+        "Colour match", 0.0, 0.0, 1.0, 0.05, "InDetail colour match",
+        "How far the picture's channel statistics are imposed on what is predicted, in the first part of sampling.",
+        advanced=True)
+    colour_until: float = number(
+        "Colour match until", 0.3, 0.0, 1.0, 0.05, "InDetail colour until",
+        "The colour match ends here, as a fraction of the noise range.", advanced=True)
+    spread: str = choice(
+        "Several pictures", "all on every image", SPREADS, "InDetail spread",
+        "Over a batch: all pictures on every image; one per image (the first on the first, images without one stay "
+        "plain); or cycled, which begins again with the first.", advanced=True)
+    inpaint_reference: str = choice(
+        "Inpaint only masked", "whole picture", INPAINT_REFERENCES, "InDetail inpaint reference",
+        "Where a part of an image is inpainted at full size: show the whole picture, or the same part of it.",
+        advanced=True)
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -136,7 +164,7 @@ class Settings:
         names = [setting.name for setting in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise BadSetting(f"There is no setting {reprlib.repr(name)}; the settings are {', '.join(names)}.")
+                raise no_such("setting", name, names)
         return cls(**{**preset(task), **values})
 
     @cached_property
@@ -151,6 +179,21 @@ class Settings:
         window = Window(self.start, max(self.stratified_until, self.start + 1e-6))
         return curve("Lambda schedule", self.lambda_schedule, self.lambda_image, window)
 
+    @cached_property
+    def weight_at(self) -> Curve:
+        """By depth of the block."""
+        return profile("Block weights", self.block_weights)
+
+    @property
+    def reading_blocks(self) -> str:
+        """One of `layers.BLOCKS`."""
+        return "all" if self.block_weights == "strong" else self.blocks
+
+    def in_second_pass(self) -> Settings:
+        """As they are in the second pass of a hires fix."""
+        return dataclasses.replace(self, strength_schedule=self.hires_strength or self.strength_schedule,
+                                   lambda_schedule=self.hires_lambda or self.lambda_schedule)
+
     @property
     def acts(self) -> bool:
         return self.strength > 0
@@ -160,6 +203,9 @@ class Settings:
         texts = {"same as the prompt": prompt, "empty": "", "own text": self.own_text}
         return texts[self.inversion_text] + self.suffix
 
+
+SHARED = ("guidance", "passes", "control_uncond_from", "spread", "inpaint_reference", "colour_until")
+"""What holds for a whole generation; of several pictures each may have all others for itself."""
 
 TASKS: dict[str, dict[str, Any]] = {
     "image variation": {},
@@ -175,49 +221,3 @@ def preset(task: str | None) -> dict[str, Any]:
     if task not in TASKS:
         raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.")
     return TASKS[task]
-
-
-def checked(setting: dataclasses.Field, value: Any) -> Any:
-    """The value as the setting keeps it. Raises BadSetting."""
-    meta = setting.metadata
-    if "choices" in meta:
-        if value not in meta["choices"]:
-            raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {reprlib.repr(value)}.")
-        return value
-    if isinstance(setting.default, str):
-        if not isinstance(value, str):
-            raise BadSetting(f"{meta['label']} must be a text, not {reprlib.repr(value)}.")
-        if "schedule" in meta:
-            curve(meta["label"], value, 1.0, Window(0.0, 1.0))
-        return value
-    return _checked_number(meta, value, whole=isinstance(setting.default, int))
-
-
-def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float | int:
-    kind = "a whole number" if whole else "a number"
-    wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, "
-                       f"not {reprlib.repr(value)}.")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong
-    if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):
-        raise wrong
-    return int(value) if whole else float(value)
-
-
-def markdown_table() -> str:
-    """The README's table of settings."""
-    lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
-    for setting in dataclasses.fields(Settings):
-        meta = setting.metadata
-        values = _values(meta)
-        default = setting.default if setting.default != "" else "empty"
-        lines.append(f"| {meta['label']} (`{setting.name}`) | {default} | {values} | {meta['help']} |")
-    return "\n".join(lines)
-
-
-def _values(meta: Mapping[str, Any]) -> str:
-    if "choices" in meta:
-        return ", ".join(meta["choices"])
-    if "low" in meta:
-        return f"{meta['low']} .. {meta['high']}"
-    return ", ".join((*SHAPES, "points")) if "schedule" in meta else "any text"

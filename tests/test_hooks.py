@@ -114,7 +114,7 @@ def test_a_layer_called_with_another_number_of_rows_is_left_alone(scene):
 
 
 def test_a_planner_decides_for_each_role(scene):
-    def plan(u, row):
+    def plan(u, row, layer):
         return stratified(IMAGE, 0.5) if row.role == "uncond" else None
 
     result, plain = scene.call(STRATIFIED, planner=plan), scene.plain()

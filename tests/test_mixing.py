@@ -143,7 +143,7 @@ def amounts(plan):
 
 def test_pictures_share_by_weight_among_those_that_act_now():
     early, late, always = (Reader(Settings(start=start, end=end, weight=weight, stratified_until=1, lambda_image=1),
-                                  bank=name, weight=weight)
+                                  bank=name)
                            for name, start, end, weight in (("a", 0, 0.5, 1), ("b", 0.5, 1, 1), ("c", 0, 1, 0.5)))
     assert amounts(planned(early, late, always, u=0.1)) == pytest.approx([2 / 3, 1 / 3])
     assert amounts(planned(early, always, u=0.9)) == [0.5]
@@ -159,7 +159,7 @@ def test_pictures_may_be_for_some_images_of_the_batch():
 
 
 def test_a_negative_picture_is_read_by_the_uncond_rows_alone():
-    readers = [Reader(Settings(), bank="a"), Reader(Settings(), bank="n", negative=True)]
+    readers = [Reader(Settings(), bank="a"), Reader(Settings(side="negative"), bank="n")]
     planner = Planner(readers)
     assert [banks_of(planner(0.9, Row(role))) for role in ("cond", "uncond")] == [["a"], ["n"]]
     assert planner(0.9, Row("other")) is None

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from lib_indetail import __version__
-from lib_indetail.settings import markdown_table
+from lib_indetail.settings import Settings
+from lib_indetail.table import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_the_generated_one():
-    assert markdown_table() in README
+    assert markdown_table(Settings) in README
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/measured.md"])

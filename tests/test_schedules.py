@@ -28,7 +28,7 @@ def test_a_cosine_is_above_the_line_first_and_below_it_later():
 def test_points_take_the_values_place_with_straight_lines_and_level_ends():
     at = curve("Lambda", "0.1:0.7, 0.5:0.3,0.9 : 1", 0.2, WINDOW)
     assert [at(u) for u in (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1)] == pytest.approx([0.7, 0.7, 0.5, 0.3, 0.65, 1, 1])
-    assert [curve("Lambda", "0:0.4", 1, WINDOW)(u) for u in (0, 0.5, 1)] == [0.4] * 3
+    assert [curve("Lambda", text, 1, WINDOW)(u) for text in ("0:0.4", "0.4") for u in (0, 0.5, 1)] == [0.4] * 6
 
 
 @pytest.mark.parametrize("text", ["", "quadratic", "0:0.5, 2", "0:1.5", "-1:0.2", "0:0.5,,1:0.2", "0:1.2.3", "0:nan"])

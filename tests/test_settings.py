@@ -8,7 +8,8 @@ import reprlib
 import pytest
 
 from lib_indetail.errors import BadSetting
-from lib_indetail.settings import QUALITY_SUFFIX, TASKS, Settings, markdown_table, preset
+from lib_indetail.settings import QUALITY_SUFFIX, TASKS, Settings, preset
+from lib_indetail.table import markdown_table
 
 FIELDS = {setting.name: setting for setting in dataclasses.fields(Settings)}
 NUMBERS = [name for name, setting in FIELDS.items() if "low" in setting.metadata]
@@ -28,7 +29,9 @@ def test_defaults_are_the_papers():
         strength=1.0, lambda_image=0.5, stratified_until=0.2, guidance=1.0, start=0.0, end=1.0, replacement_until=0.0,
         adain=1.0, inversion="DDIM", nodes=50, blocks="decoder", inversion_text="same as the prompt", own_text="",
         suffix="", resize="crop", passes="both", control_uncond_from=0.0, weight=1.0,
-        strength_schedule="constant", lambda_schedule="constant")
+        strength_schedule="constant", lambda_schedule="constant", hires_strength="", hires_lambda="",
+        block_weights="even", inversion_offset=0.0, side="positive", colour_match=0.0, colour_until=0.3,
+        spread="all on every image", inpaint_reference="whole picture")
 
 
 @pytest.mark.parametrize(("task", "changed"), [
@@ -101,9 +104,11 @@ def test_a_start_that_is_not_before_the_end_is_refused_unless_nothing_acts(start
     assert not Settings(start=start, end=end, strength=0).acts
 
 
-def test_an_unknown_name_is_refused_with_the_names():
-    with pytest.raises(BadSetting, match=r"There is no setting 'lambda'; the settings are strength, lambda_image, "):
-        Settings.of({"lambda": 0.5})
+@pytest.mark.parametrize(("name", "hint"), [("lambda_imge", "you may mean lambda_image."), ("strenght", "strength"),
+                                            ("zzz", "the README's table has them all.")])
+def test_an_unknown_name_is_refused_with_what_was_probably_meant(name, hint):
+    with pytest.raises(BadSetting, match=rf"There is no setting '{name}'; .*{hint}"):
+        Settings.of({name: 0.5})
 
 
 def test_settings_cannot_be_changed():
@@ -137,6 +142,6 @@ def test_the_help_says_what_people_stumble_over():
 
 
 def test_the_table_has_a_line_for_every_setting():
-    lines = markdown_table().splitlines()
+    lines = markdown_table(Settings).splitlines()
     assert len(lines) == 2 + len(FIELDS)
     assert all(f"`{name}`" in line and line.count("|") == 5 for name, line in zip(FIELDS, lines[2:]))

@@ -6,21 +6,23 @@ import dataclasses
 import html
 import itertools
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import gradio as gr
 from modules.ui_components import FormRow
 
-from lib_indetail.request import SETTINGS
+from lib_indetail.request import DEFAULT_TASK, SETTINGS
 from lib_indetail.settings import TASKS, Settings
 
 TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
 TASK_HELP = "A task sets some values for you; they are grey while it is chosen."
 ADVANCED = [name for name in SETTINGS if TABLE[name].metadata["advanced"]]
+QUIET = dict(queue=False, show_progress=False)
 BASIC = [name for name in SETTINGS if name not in ADVANCED]
 
 
-def controls(names: Collection[str], elem_id: Callable[[str], str], task: str) -> dict[str, gr.components.Component]:
+def controls(names: Collection[str], elem_id: Callable[[str], str],
+             task: str = DEFAULT_TASK) -> dict[str, gr.components.Component]:
     """Controls in the table's order, as the page starts with `task`; sliders that follow each other share a row, two
     by two."""
     made: dict[str, gr.components.Component] = {}
@@ -54,8 +56,11 @@ def task_values(task: str) -> list[dict]:
     return [gr.update(value=(sometimes | fixed)[name]) if name in sometimes else gr.update() for name in SETTINGS]
 
 
-def hints(elem_id: Callable[[str], str]) -> str:
-    """For the page's script: help by element, and what each task fixes."""
-    data = {"help": {elem_id(name): TABLE[name].metadata["help"] for name in SETTINGS} | {elem_id("task"): TASK_HELP},
-            "fixed": {task: [elem_id(name) for name in values] for task, values in TASKS.items()}}
+def hints(elem_id: Callable[[str], str], help: Mapping[str, str]) -> str:
+    """For the page's script: help by element, and what each task fixes; `help` is that of other fields than the
+    settings, by name. What guides a negative picture is not chosen."""
+    help = {**{name: TABLE[name].metadata["help"] for name in SETTINGS}, **help, "task": TASK_HELP}
+    data = {"help": {elem_id(name): text for name, text in help.items()},
+            "fixed": {task: [elem_id(name) for name in values] for task, values in TASKS.items()},
+            "negative": [elem_id("side"), elem_id("guidance")]}
     return f"<span hidden data-indetail='{html.escape(json.dumps(data), quote=True)}'></span>"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 from modules import sd_samplers_common, shared
 
+from lib_indetail.colour import Colour
 from lib_indetail.errors import SOMEONE, CannotAct
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.noise import NoiseSchedule
-from lib_indetail.rows import Role, roles_by_text
+from lib_indetail.rows import Row, roles_by_text
 from lib_indetail.webui.conflicts import named
 from lib_indetail.webui.controlnet import ControlNet
 from lib_indetail.webui.model import HostModel
@@ -33,21 +35,40 @@ class DenoiserRows:
     def forget(self) -> None:
         self._params = None
 
-    def by_text(self, context: torch.Tensor) -> tuple[Role, ...]:
-        """What the rows of somebody's extra pass within an evaluation are."""
-        if self._params is None:
-            return ("other",) * len(context)
-        return roles_by_text(context, _text_rows(self._params.text_cond), _text_rows(self._params.text_uncond))
-
-    def of(self, denoiser) -> Callable[[], tuple[Role, ...]]:
-        def roles() -> tuple[Role, ...]:
+    def of(self, denoiser, parts: Sequence[int]) -> tuple[Callable[[], tuple[Row, ...]],
+                                                          Callable[[torch.Tensor], tuple[Row, ...]]]:
+        """Rows of an evaluation, as its first call will find them; and those of somebody's extra pass within it, by
+        their text. `parts` are the numbers of AND prompts of the batch's images."""
+        def rows() -> tuple[Row, ...]:
             params = self._params
             if params is None or params.denoiser is not denoiser:
                 return ()
             cond = params.text_cond.shape[0]
-            return ("cond",) * cond + ("uncond",) * (len(params.x) - cond)
+            return _cond_rows(cond, parts) + tuple(Row("uncond", number % len(parts))
+                                                   for number in range(len(params.x) - cond))
 
-        return roles
+        def extra(context: torch.Tensor) -> tuple[Row, ...]:
+            if self._params is None:
+                return (Row("other"),) * len(context)
+            roles = roles_by_text(context, _text_rows(self._params.text_cond), _text_rows(self._params.text_uncond))
+            known = _cond_rows(roles.count("cond"), parts)
+            images = {"cond": (row.image for row in known), "uncond": (i % len(parts) for i in itertools.count())}
+            return tuple(Row(role, next(images[role])) if role in images else Row(role) for role in roles)
+
+        return rows, extra
+
+
+def _cond_rows(count: int, parts: Sequence[int]) -> tuple[Row, ...]:
+    """Image by image, with all its AND prompts; where another extension has changed how many there are, evenly."""
+    images = [image for image, part in enumerate(parts) for _ in range(part)]
+    if len(images) != count:
+        images = [number * len(parts) // count for number in range(count)]
+    return tuple(Row("cond", image) for image in images)
+
+
+def _arguments(args: tuple, kwargs: dict) -> dict:
+    """Of an evaluation, behind x and sigma."""
+    return {**dict(zip(("uncond", "cond"), args)), **kwargs}
 
 
 def _text_rows(conditioning) -> torch.Tensor | None:
@@ -72,14 +93,16 @@ class Hooked:
     `hooks_on(model)` makes the hooks for a loaded model: for the first one, and for each that takes its place within
     the pass. `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start.
     Up to `control_uncond_from` ControlNet's residuals are kept from the uncond rows.
+    `colour` may change what an evaluation predicts.
     `go_on(error)` decides whether an evaluation in which InDetail cannot act is repeated without it.
     """
 
     def __init__(self, denoiser, rows: DenoiserRows, hooks_on: Callable[[HostModel], InDetailHooks],
                  controlnet: ControlNet, go_on: Callable[[CannotAct], bool], *, from_noise: bool,
-                 control_uncond_from: float = 0.0):
+                 control_uncond_from: float = 0.0, colour: Colour | None = None):
         self._denoiser, self._rows, self._hooks_on = denoiser, rows, hooks_on
         self._controlnet, self._go_on, self._control_uncond_from = controlnet, go_on, control_uncond_from
+        self._colour = colour
         self._first_t: float | None = FULL_NOISE if from_noise else None
         self._acting = True
         self._installed = contextlib.ExitStack()
@@ -142,10 +165,24 @@ class Hooked:
             self._first_t = t
         u = position(t, self._first_t)
         self._rows.forget()
+        rows, extra = self._rows.of(self._denoiser, [len(parts) for parts in _arguments(args, kwargs)["cond"].batch])
         with (self._controlnet.uncond_without_residuals(u < self._control_uncond_from),
-              self._hooks.evaluation(level, u, self._rows.of(self._denoiser), self._rows.by_text) as cursor):
+              self._hooks.evaluation(level, u, rows, extra) as cursor):
             result = self._original(x, sigma, *args, **kwargs)
             if cursor.cond_left:
                 raise CannotAct(f"InDetail cannot act: {SOMEONE} or a model switch has put a different UNet in its "
                                 "place.")
-        return result
+        return self._coloured(x, result, level, u)
+
+    def _coloured(self, x: torch.Tensor, result: torch.Tensor, sigma: float, u: float) -> torch.Tensor:
+        """`result` is a clean prediction with k-diffusion's samplers, noise (eps) with the others. What inpainting
+        keeps stays as it is."""
+        if self._colour is None or not self._colour.acts(u):
+            return result
+        denoised = hasattr(self._denoiser.inner_model, "sigmas")
+        signal = (1 + sigma**2) ** -0.5
+        clean = result if denoised else (x - sigma * signal * result) / signal
+        matched = self._colour.matched(clean, u)
+        if self._denoiser.mask is not None:
+            matched = clean + (matched - clean) * self._denoiser.nmask
+        return matched if denoised else (x - signal * matched) / (sigma * signal)

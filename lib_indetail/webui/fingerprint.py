@@ -26,7 +26,8 @@ def of_latent(model: HostModel, picture: Image.Image) -> Hashable:
 def of_banks(model: HostModel, settings: Settings, latent: torch.Tensor, sigmas: Sequence[float],
              *texts: Text) -> Hashable:
     """The key of what the UNet makes of a chain's latents, read with these texts."""
-    return (of_chain(model, settings, latent, texts[0], sigmas), settings.blocks, *(_digests(text) for text in texts),
+    return (of_chain(model, settings, latent, texts[0], sigmas), settings.reading_blocks,
+            settings.inversion_offset, *(_digests(text) for text in texts),
             shared.opts.enable_quantization, shared.opts.upcast_attn)
 
 

@@ -10,30 +10,26 @@ from modules import infotext_utils
 from modules.ui_components import InputAccordion, ToolButton
 
 from lib_indetail.folder import PictureFolder
-from lib_indetail.request import SETTINGS
+from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS
 from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
-from lib_indetail.webui.controls import ADVANCED, BASIC, controls, hints, task_values
+from lib_indetail.webui.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
 from lib_indetail.webui.kept import forgotten_text, kept_text
+from lib_indetail.webui.pictures import (
+    MASKS,
+    OWN_HELP,
+    Fields,
+    FurtherPictures,
+    PictureField,
+    masks,
+    wire_masks,
+)
 from lib_indetail.webui.preview import preview
 from lib_indetail.webui.status import last_run, plan_text, size_of
 
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "width", "height", "gallery")
 PICTURE_HEIGHT = 260
-QUIET = dict(queue=False, show_progress=False)
-
-
-class PictureField(gr.Image):
-    """An image field that passes on as text what cannot be read as a picture, so that its refusal is ours to word."""
-
-    is_template = True
-
-    def preprocess(self, x):
-        try:
-            return super().preprocess(x)
-        except Exception:
-            return x
 
 
 class Pages:
@@ -80,12 +76,15 @@ class Page:
             self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
             self.task = gr.Radio(list(TASKS), value=task, label="Task", elem_id=elem_id("task"))
             self.settings = controls(BASIC, elem_id, task)
+            self.further = FurtherPictures(elem_id)
+            with gr.Accordion("Masks", open=False, elem_id=elem_id("masks")):
+                self.masks, self._paint = masks(elem_id)
             with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
                 self.settings |= controls(ADVANCED, elem_id, task)
                 self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))
                 self.kept = gr.HTML(kept_text, elem_id=elem_id("kept"), elem_classes="indetail")
                 self.forget = gr.Button("Forget prepared pictures", size="sm", elem_id=elem_id("forget"))
-            gr.HTML(hints(elem_id), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
+            gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
             self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)
         for unsaved in (self.picture, self.reconstruction, self.task, self.pasted):
             unsaved.do_not_save_to_config = True
@@ -93,7 +92,17 @@ class Page:
     @property
     def inputs(self) -> list[gr.components.Component]:
         """In the order of `request.POSITIONS`."""
-        return [self.enabled, self.picture, self.task, *self._in_order]
+        return [self._fields[name] for name in POSITIONS]
+
+    @property
+    def _fields(self) -> Fields:
+        return {"enabled": self.enabled, "image": self.picture, "task": self.task, **self.settings, **self.masks,
+                **self.further.fields}
+
+    @property
+    def _pictures(self) -> list[gr.components.Component]:
+        """Pictures and masks, in the order of `pasting.PICTURES`."""
+        return [self._fields[name] for name in pasting.PICTURES]
 
     @property
     def _in_order(self) -> list[gr.components.Component]:
@@ -101,19 +110,22 @@ class Page:
 
     def paste_fields(self) -> tuple[list, list]:
         """What pasted infotext goes into, and what the host sends from tab to tab."""
-        named = {"enabled": self.enabled, "task": self.task, "image": self.picture, **self.settings}
-        return pasting.paste_fields(named, self.pasted)
+        return pasting.paste_fields(self._fields, self.pasted)
 
     def wire(self, host: dict[str, gr.components.Component]) -> None:
         """Connect the controls with the host's own components, by the names in `HOST`."""
         self._wire_plan(host)
+        size = [host["width"], host["height"]]
+        self.further.wire(size)
+        wire_masks(self.picture, self.masks, self._paint, size)
         text_mode = self.settings["inversion_text"]
         text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, self.settings["own_text"],
                          **QUIET)
         self.task.input(task_values, self.task, self._in_order, **QUIET)
         self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
-        self.pasted.change(partial(pasting.receive, folder=self._folder), [self.pasted, self.picture],
-                           [self.picture, self.notice], **QUIET)
+        self.settings["side"].change(None, _js=f"() => indetailGrey('{self.tab}')")
+        self.pasted.change(partial(pasting.receive, self._folder), [self.pasted, *self._pictures],
+                           [self.notice, *self._pictures], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)
         host["html_log"].change(last_run, host["html_log"], self.last, **QUIET)
@@ -132,3 +144,11 @@ class Page:
         for each in inputs:
             if each is not self.size:
                 each.change(**planning)
+
+
+def _help() -> dict[str, str]:
+    """Of masks and further pictures, by name in the page."""
+    of_masks = {name: help for name, (_, _, help) in MASKS.items()}
+    of_further = {**of_masks, "own": OWN_HELP,
+                  **{name: TABLE[name].metadata["help"] for name in (*ALWAYS_OWN, *IF_OWN)}}
+    return {**of_masks, **{f"{name}_{number}": help for number in FURTHER for name, help in of_further.items()}}

@@ -11,14 +11,18 @@ from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
-from PIL import Image
 
 from lib_indetail import infotext
 from lib_indetail.errors import BadPicture
 from lib_indetail.folder import PictureFolder
-from lib_indetail.picture import picture_hash, upright_rgb
-from lib_indetail.request import SETTINGS, Request
+from lib_indetail.image_prompt import image_prompt
+from lib_indetail.picture import picture_hash
+from lib_indetail.request import FURTHER, PICTURE, POSITIONS, Request, numbered
+from lib_indetail.settings import Settings
 
+PICTURES = (*PICTURE, *(numbered(name, number) for number in FURTHER for name in PICTURE))
+"""The fields of pictures and masks."""
+MASKS = {"reference_mask": "reference mask", "output_mask": "output mask"}
 _pastes = itertools.count()
 
 
@@ -51,39 +55,65 @@ class Pasted:
 def told(lines: Mapping[str, Any]) -> str:
     """What a paste has to say beside the values, for `receive`; different each time, so that the page notices."""
     restored = infotext.read(lines)
-    said = {"image": restored.image, "notes": restored.notes} if restored else {}
+    said = {"images": restored.images, "notes": restored.notes} if restored else {}
     return json.dumps({**said, "paste": next(_pastes)})
 
 
 def paste_fields(controls: Mapping[str, gr.components.Component], notice: gr.components.Component):
     """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the picture."""
-    sent = [PasteField(controls[name], Pasted(name)) for name in ("enabled", "task", *SETTINGS, "image")]
+    sent = [PasteField(controls[name], Pasted(name)) for name in POSITIONS if name not in PICTURES or name == "image"]
     return [*sent, PasteField(notice, told)], [field.function for field in sent]
 
 
-def receive(said: str, picture, folder: PictureFolder) -> tuple[Any, str]:
-    """After a paste: the picture of these settings if it can be found, and a line about what is missing."""
+def receive(folder: PictureFolder, said: str, *given: Any) -> list[Any]:
+    """After a paste: a line about what is missing, and for each of the `PICTURES` what becomes of it. `given` are those
+    of the page. The first picture stays if the settings name none; others go."""
     try:
         paste = json.loads(said)
     except ValueError:
-        return gr.update(), ""
-    lines, update = list(paste.get("notes", ())), gr.update()
-    wanted = paste.get("image")
-    if wanted and wanted != _hash(picture):
-        found = _found(folder, wanted)
-        update = gr.update() if found is None else gr.update(value=found)
+        return ["", *(gr.update() for _ in PICTURES)]
+    lines, updates = list(paste.get("notes", ())), {name: gr.update() for name in PICTURES}
+    if "images" in paste:
+        fields = dict(zip(PICTURES, given))
+        for number in (1, *FURTHER):
+            changed, missing = _restored(folder, number, fields, paste["images"])
+            updates |= changed
+            lines += missing
+    return ["".join(f"<p class='indetail-warning'>{html.escape(line)}</p>" for line in lines), *updates.values()]
+
+
+def _restored(folder: PictureFolder, number: int, fields: Mapping[str, Any],
+              hashes: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Of one image prompt the fields that change, and lines about what is not here."""
+    updates, lines = {}, []
+    names = {name: name if number == 1 else numbered(name, number) for name in PICTURE}
+    given = {name: fields[field] for name, field in names.items()}
+    wanted = {name: hashes.get(field) for name, field in names.items()}
+    if wanted["image"] and wanted["image"] != _hashes(number, given)["image"]:
+        found = _found(folder, wanted["image"])
         if found is None:
-            lines.append(_missing(wanted, picture is not None))
-    return update, "".join(f"<p class='indetail-warning'>{html.escape(line)}</p>" for line in lines)
+            lines.append(_missing(number, wanted["image"], given["image"] is not None))
+        else:
+            given["image"] = found
+            updates[names["image"]] = gr.update(value=found)
+    have = _hashes(number, given)
+    for name, field in names.items():
+        if not wanted[name] and have[name] and (number, name) != (1, "image"):
+            updates[field] = gr.update(value=None)
+        if name != "image" and wanted[name] and wanted[name] != have[name]:
+            lines.append(f"The {MASKS[name]}{_of(number)} of these settings ({wanted[name]}) is not here: draw it, or "
+                         "drop it in.")
+    return updates, lines
 
 
-def _hash(picture: Image.Image | str | None) -> str | None:
-    if not isinstance(picture, Image.Image):
-        return None
+def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, str | None]:
+    """Of a picture and its masks as they are in the page."""
     try:
-        return picture_hash(upright_rgb(picture))
+        prompt = image_prompt(number, Settings(), given, wanted=False)
     except BadPicture:
-        return None
+        return dict.fromkeys(PICTURE)
+    pictures = zip(PICTURE, (prompt.picture, prompt.take, prompt.put))
+    return {name: picture and picture_hash(picture) for name, picture in pictures}
 
 
 def _found(folder: PictureFolder, wanted: str):
@@ -93,8 +123,13 @@ def _found(folder: PictureFolder, wanted: str):
         return None
 
 
-def _missing(wanted: str, another: bool) -> str:
+def _missing(number: int, wanted: str, another: bool) -> str:
     if another:
-        return f"These settings were used with another picture ({wanted}), which is not here; yours is kept."
-    return (f"The picture of these settings ({wanted}) is not here: drop it in. "
+        return (f"These settings were used with another picture{_of(number)} ({wanted}), which is not here; yours is "
+                "kept.")
+    return (f"The picture{_of(number)} of these settings ({wanted}) is not here: drop it in. "
             "Settings > InDetail can keep a copy of every picture.")
+
+
+def _of(number: int) -> str:
+    return "" if number == 1 else f" {number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,15 +16,17 @@ from lib_indetail.bank import BankMemory
 from lib_indetail.branches import RecordPass
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
+from lib_indetail.image_prompt import ImagePrompt
 from lib_indetail.inversion import Inverter, Model
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import image_passes
-from lib_indetail.picture import picture_tensor, placed
+from lib_indetail.picture import Part, Placed, cell_means, part_of, picture_tensor, placed, reading_mask
 from lib_indetail.plans import IMAGE, planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.recording import listened
 from lib_indetail.settings import Settings
+from lib_indetail.several import Acting, latent_at_of
 from lib_indetail.store import ChainStore
 from lib_indetail.webui import fingerprint
 from lib_indetail.webui.guards import undisturbed, untiled
@@ -38,11 +40,12 @@ CROP_WARNING = 0.1
 
 @dataclass(frozen=True)
 class Wish:
-    """What to invert, for one pass: prompt of its first picture, size, steps and noise levels; `own` are
-    those of the levels at which the checkpoint at hand is sampled."""
+    """What to invert, for one pass: an image prompt (its settings as the pass has them), and the part of it that is
+    shown; the text of the pass's first image on its side, size, steps and noise levels; `own` are those of the levels
+    at which the checkpoint at hand is sampled. `images` of the batch read it; `output_part` is the part of the output
+    mask that the pass makes."""
 
-    picture: Image.Image
-    settings: Settings
+    image: ImagePrompt
     prompt: str
     width: int
     height: int
@@ -51,6 +54,25 @@ class Wish:
     sigmas: tuple[float, ...] = ()
     own: tuple[float, ...] = ()
     from_noise: bool = True
+    part: Part | None = None
+    output_part: Part | None = None
+    images: frozenset[int] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.image.settings
+
+    def fitted(self, picture: Image.Image) -> Placed:
+        """The picture, or a mask of it, at the size of the pass."""
+        return placed(part_of(picture, self.part), self.width, self.height, self.settings.resize)
+
+    @property
+    def put(self) -> torch.Tensor | None:
+        """The output mask, by latent cell."""
+        if self.image.put is None:
+            return None
+        size = self.width, self.height
+        return cell_means(part_of(self.image.put, self.output_part).resize(size, Image.Resampling.BILINEAR))
 
     def levels(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
         """The own noise levels and their positions in the pass."""
@@ -70,13 +92,10 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An inverted picture, as `wish` has it. `content` says which latent cells are no padding (None: all); `clean` is
-    its latent before any noise; `note` says what it took."""
+    """An inverted picture, as `wish` has it. `acting` is what it is in the pass; `note` says what it took."""
 
-    chain: Chain
+    acting: Acting
     reading: Reading
-    content: torch.Tensor | None
-    clean: torch.Tensor
     text: Text
     wish: Wish
     note: str
@@ -88,28 +107,37 @@ class Preparer:
     def __init__(self, latents: Cache, chains: Cache, banks: Cache, store: ChainStore):
         self._latents, self._chains, self._banks, self._store = latents, chains, banks, store
 
+    def prepare_all(self, model: HostModel, wishes: Sequence[Wish]) -> list[Prepared]:
+        """One after the other; what one of them keeps is not dropped for the next. Raises Interrupted."""
+        run: set[Hashable] = set()
+        return [self.prepare(model, wish, run) for wish in wishes]
+
     @torch.no_grad()
-    def prepare(self, model: HostModel, wish: Wish) -> Prepared:
-        """Raises Interrupted if the person stops it; nothing of a stopped inversion is kept."""
+    def prepare(self, model: HostModel, wish: Wish, run: set[Hashable] | None = None) -> Prepared:
+        """`run` has the keys of the generation's banks. Raises Interrupted if the person stops it; nothing of a stopped
+        inversion is kept."""
         settings = wish.settings
-        fitted = placed(wish.picture, wish.width, wish.height, settings.resize)
+        fitted = wish.fitted(wish.image.picture)
         latent = self.clean_latent(model, fitted.picture)
         with_text = self._text(model, settings.text_for(wish.prompt), wish)
-        reading = self._reading(model, wish, latent, with_text)
+        reading = self._reading(model, wish, latent, with_text, set() if run is None else run)
         chain, note = self._chain(model, wish, latent, with_text, reading)
         self._record_ahead(model, wish, chain, reading)
-        return Prepared(chain, reading, fitted.content(), latent, with_text, wish, note + crop_warning(fitted.lost))
+        take = reading_mask(fitted, wish.image.take and wish.fitted(wish.image.take))
+        acting = Acting(wish.image.number, settings, chain, latent, take, wish.put, wish.images)
+        return Prepared(acting, reading, with_text, wish, note + crop_warning(fitted.lost))
 
     @torch.no_grad()
     def reading_on(self, model: HostModel, prepared: Prepared) -> Reading:
         """How a model that takes over within a pass (a refiner) reads the same chain: with its own text."""
         text = self._text(model, prepared.wish.settings.text_for(prepared.wish.prompt), prepared.wish)
-        return self._reading(model, prepared.wish, prepared.clean, text, prepared.chain)
+        return self._reading(model, prepared.wish, prepared.acting.clean, text, prepared.reading.memory.run,
+                             prepared.acting.chain)
 
     def _text(self, model: HostModel, text: str, wish: Wish) -> Text:
         return model.text(text, wish.width, wish.height, wish.steps, wish.hires_steps)
 
-    def _reading(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text,
+    def _reading(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text, run: set[Hashable],
                  of_another: Chain | None = None) -> Reading:
         """`of_another` is the chain if another model has made it."""
         without_text = self._text(model, "", wish) if wish.settings.guidance < 1 else text
@@ -118,7 +146,7 @@ class Preparer:
         models = image_passes(wish.settings, *(model.inversion_model(each, latent) for each in texts))
         key = fingerprint.of_banks(model, wish.settings, latent, wish.sigmas, *texts)
         return Reading(passes, models,
-                       BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another))))
+                       BankMemory(self._banks, (key, of_another and fingerprint.of_latents(of_another)), run))
 
     def clean_latent(self, model: HostModel, picture: Image.Image) -> torch.Tensor:
         key = fingerprint.of_latent(model, picture)
@@ -141,11 +169,12 @@ class Preparer:
             self._chains.put(key, chain, chain.bytes)
             return chain.to(devices.device), "the picture's inversion was still there, on disk"
         begun = time.monotonic()
-        layers = self_attention_layers(model.unet, settings.blocks)
+        layers = self_attention_layers(model.unet, settings.reading_blocks)
         with inversion_progress("inverting") as report, undisturbed(model.unet), \
                 listened(layers, reading.memory, IMAGE) as seen:
             inverter = Inverter(model.schedule, model.prediction, report, interrupted, model.timestep)
-            kept = seen if reading.memory.missing(IMAGE, wish.sigmas) else None
+            is_record = not settings.inversion_offset and reading.memory.missing(IMAGE, wish.sigmas)
+            kept = seen if is_record else None
             chain = prepare_chain(settings, inverter, reading.models[IMAGE], latent, wish.sigmas, kept)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
         self._store.put(key, chain)
@@ -156,12 +185,13 @@ class Preparer:
         wanted = banks_read(planner(wish.settings), wish.levels(model.schedule))
         if not any(reading.memory.missing(bank, sigmas) for bank, sigmas in wanted.items()):
             return
-        layers = self_attention_layers(model.unet, wish.settings.blocks)
+        layers = self_attention_layers(model.unet, wish.settings.reading_blocks)
+        latent_at = latent_at_of(chain, wish.settings, model.schedule)
         rows = rows_at_once(free_memory(), chain.latents[0], devices.dtype_unet.itemsize)
         with inversion_progress("reading") as report, undisturbed(model.unet), contextlib.ExitStack() as stack:
             ears = {bank: stack.enter_context(listened(layers, reading.memory, bank, to_the_end=False))
                     for bank in wanted}
-            record_ahead(reading.models, wanted, reading.memory, chain.at, model.timestep, ears.__getitem__, rows,
+            record_ahead(reading.models, wanted, reading.memory, latent_at, model.timestep, ears.__getitem__, rows,
                          progress=report, interrupted=interrupted)
 
 

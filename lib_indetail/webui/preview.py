@@ -54,14 +54,15 @@ def previewed(request: Request, prompt: str, width: int, height: int) -> Preview
     """
     if not request.acts:
         raise BadSetting("Nothing is inverted: InDetail is off, or its strength is 0.")
-    wish = Wish(request.picture, request.settings, prompt, width, height, STEPS)
+    image = request.prompts[0]
+    wish = Wish(image, prompt, width, height, STEPS)
     with _own_job():
         refuse_unsupported()
         model = HostModel(shared.sd_model)
         prepared = runtime.preparer.prepare(model, wish)
         latent = _sampled_back(model, wish, prepared)
-        error = reconstruction_error(prepared.clean, latent, model.decode)
-        return Preview(request.picture, tensor_picture(model.decode(latent)[0]), error, prepared.note)
+        error = reconstruction_error(prepared.acting.clean, latent, model.decode)
+        return Preview(image.picture, tensor_picture(model.decode(latent)[0]), error, prepared.note)
 
 
 @torch.no_grad()
@@ -69,7 +70,8 @@ def _sampled_back(model: HostModel, wish: Wish, prepared: Prepared) -> torch.Ten
     with inversion_progress() as report, undisturbed(model.unet):
         inverter = Inverter(model.schedule, model.prediction, report, interrupted)
         nodes = ddim_nodes(wish.settings.nodes, len(model.schedule))
-        return inverter.reconstruct(model.inversion_model(prepared.text, prepared.clean), prepared.chain, nodes)
+        return inverter.reconstruct(model.inversion_model(prepared.text, prepared.acting.clean),
+                                    prepared.acting.chain, nodes)
 
 
 @contextmanager

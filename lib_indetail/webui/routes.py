@@ -17,7 +17,7 @@ from PIL import Image
 from lib_indetail import __version__
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.picture import picture_hash
-from lib_indetail.request import DEFAULT_TASK, POSITIONS, Request
+from lib_indetail.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIONS, Request
 from lib_indetail.settings import TASKS, Settings
 from lib_indetail.webui import kept
 from lib_indetail.webui.preview import previewed
@@ -48,9 +48,11 @@ def version() -> dict[str, str]:
 
 def settings() -> dict[str, Any]:
     """The table of settings, the tasks with what they set, and the order of positional arguments."""
-    table = [{"name": setting.name, "default": setting.default, **setting.metadata}
+    table = [{"name": setting.name, "default": setting.default,
+              **{name: value for name, value in setting.metadata.items() if not callable(value)}}
              for setting in dataclasses.fields(Settings)]
-    return {"settings": table, "tasks": TASKS, "order": POSITIONS}
+    return {"settings": table, "tasks": TASKS, "order": POSITIONS, "fields": FIELDS,
+            "fields_of_images": FIELDS_OF_IMAGES}
 
 
 def invert(body: dict = _BODY) -> dict[str, Any]:

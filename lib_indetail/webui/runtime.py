@@ -58,7 +58,8 @@ class Runtime:
             return
         logger.debug("%s, %s", request.task, request.settings)
         if options.value("indetail_keep"):
-            self._keep(p, request.picture)
+            for prompt in request.prompts:
+                self._keep(p, prompt.picture)
         sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
 
     def _bank_budget(self) -> int:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from modules import processing, shared
+from modules import shared
 
-from lib_indetail.adain import blended_adain
-from lib_indetail.branches import branches
+from lib_indetail.colour import Colour
 from lib_indetail.errors import CannotAct, InDetailError, Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.infotext import NOT_ACTING
-from lib_indetail.masks import token_mask
-from lib_indetail.plans import planner
+from lib_indetail.plans import Planner
 from lib_indetail.request import Request
+from lib_indetail.several import tint_all
 from lib_indetail.webui import options
 from lib_indetail.webui.attention import WebuiAttention
 from lib_indetail.webui.conflicts import refuse_unsupported
@@ -24,7 +23,8 @@ from lib_indetail.webui.controlnet import ControlNet
 from lib_indetail.webui.denoiser import DenoiserRows, Hooked
 from lib_indetail.webui.levels import before_refiner, levels
 from lib_indetail.webui.model import HostModel
-from lib_indetail.webui.preparing import Prepared, Preparer, Wish
+from lib_indetail.webui.preparing import Prepared, Preparer
+from lib_indetail.webui.wishes import wishes
 
 _METHODS = ("sample", "sample_img2img")
 _ARMED = "_indetail_armed"
@@ -91,15 +91,18 @@ class Run:
             return original(p, x, *args, **kwargs)
         try:
             prepared = self._prepare(p, x, from_noise, kwargs.get("steps"))
+            if not prepared:
+                return original(p, x, *args, **kwargs)
         except Interrupted:
             return original(p, x, *args, **kwargs)
         except CannotAct as error:
             if not self._may_go_on(p, error):
                 raise InDetailError(str(error)) from error
             return original(p, x, *args, **kwargs)
-        self._say(prepared.note)
+        self._say(_notes(prepared))
         if from_noise:
-            x = self._tinted(x, prepared)
+            x = tint_all(x, [each.acting for each in prepared], lambda each: each.chain.at(prepared[0].wish.sigmas[0]),
+                         lambda settings: settings.strength_at(settings.start) * settings.adain)
         with self._hooked(p, prepared, from_noise):
             return original(p, x, *args, **kwargs)
 
@@ -108,43 +111,35 @@ class Run:
         chosen = self._request.settings.passes
         return chosen == "both" or not getattr(p, "enable_hr", False) or p.is_hr_pass == (chosen == "second")
 
-    def _prepare(self, p, x: torch.Tensor, from_noise: bool, sampler_steps: int | None) -> Prepared:
+    def _prepare(self, p, x: torch.Tensor, from_noise: bool, sampler_steps: int | None) -> list[Prepared]:
         refuse_unsupported()
         model = HostModel(shared.sd_model)
-        height, width = (side * processing.opt_f for side in x.shape[-2:])
-        prompts, steps = _prompts_and_steps(p)
-        if len(set(prompts)) > 1:
-            self._say("the prompts of the batch differ; the picture was inverted with the first")
         sigmas = levels(p, model.schedule, from_noise, sampler_steps)
         own = before_refiner(p, model.schedule, sigmas)
-        wish = Wish(self._request.picture, self._request.settings, prompts[0], width, height, *steps, tuple(sigmas),
-                    tuple(own), from_noise)
-        return self._preparer.prepare(model, wish)
-
-    def _tinted(self, x: torch.Tensor, prepared: Prepared) -> torch.Tensor:
-        """AdaIN of the unit noise towards the picture's latent at the level at which the pass begins."""
-        settings = self._request.settings
-        reference = prepared.chain.at(prepared.wish.sigmas[0])
-        return blended_adain(x, reference.to(x), settings.strength * settings.adain, prepared.content)
+        return self._preparer.prepare_all(model, wishes(p, x, self._request, self._say, tuple(sigmas), tuple(own),
+                                                        from_noise))
 
     @contextlib.contextmanager
-    def _hooked(self, p, prepared: Prepared, from_noise: bool) -> Iterator[None]:
-        settings = self._request.settings
-        keep = None if prepared.content is None else token_mask(prepared.content)
+    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool) -> Iterator[None]:
+        acting = [each.acting for each in prepared]
         unet = HostModel(shared.sd_model).unet
 
         def hooks_on(model: HostModel) -> InDetailHooks:
-            reading = prepared.reading
+            readings = [each.reading for each in prepared]
             if model.unet is not unet:
                 refuse_unsupported()
-                reading = self._preparer.reading_on(model, prepared)
-            read = branches(prepared.chain.at, reading.passes, settings.blocks, reading.memory)
-            return InDetailHooks(model.unet, read, planner(settings, keep), WebuiAttention())
+                readings = [self._preparer.reading_on(model, each) for each in prepared]
+            branches = {bank: branch for each, reading in zip(acting, readings)
+                        for bank, branch in each.branches(reading.passes, reading.memory, model.schedule).items()}
+            return InDetailHooks(model.unet, branches, Planner([each.reader(model.unet) for each in acting]),
+                                 WebuiAttention())
 
+        settings = self._request.settings
         try:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
                         lambda error: self._may_go_on(p, error), from_noise=from_noise,
-                        control_uncond_from=settings.control_uncond_from):
+                        control_uncond_from=settings.control_uncond_from,
+                        colour=Colour(acting, settings.colour_until)):
                 yield
         except CannotAct as error:
             raise InDetailError(str(error)) from error
@@ -159,9 +154,8 @@ class Run:
         return True
 
 
-def _prompts_and_steps(p) -> tuple[list[str], tuple[int, int | None]]:
-    """The pass's prompts, styles and wildcards applied, and its numbers of steps as prompt editing counts them."""
-    first = getattr(p, "firstpass_steps", None) or p.steps
-    if getattr(p, "is_hr_pass", False):
-        return p.hr_prompts, (first, p.hr_second_pass_steps or p.steps)
-    return p.prompts, (first, None)
+def _notes(prepared: Sequence[Prepared]) -> str:
+    """What it took; which picture is meant, where there are several."""
+    if len(prepared) == 1:
+        return prepared[0].note
+    return "; ".join(f"picture {each.acting.number}: {each.note}" for each in prepared)

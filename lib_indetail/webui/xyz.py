@@ -13,8 +13,9 @@ from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.folder import PictureFolder
-from lib_indetail.request import Request
-from lib_indetail.settings import TASKS, Settings, checked, preset
+from lib_indetail.request import FURTHER, Request, numbered
+from lib_indetail.settings import TASKS, Settings, preset
+from lib_indetail.table import checked
 from lib_indetail.webui.indetail import arguments, change, overrides, switched_on
 
 PREFIX = "[InDetail] "
@@ -22,7 +23,7 @@ PICTURE_COST, INVERSION_COST = 0.9, 0.5
 """The host varies costly axes last: a picture brings an inversion, between a VAE's 0.7 and a checkpoint's 1.0."""
 _ANY_PICTURE = Image.new("RGB", (1, 1))
 _AXES = "_indetail_axes"
-_INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize")
+_INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize", "side", "inpaint_reference")
 
 
 def add_axes(folder: PictureFolder) -> None:
@@ -41,6 +42,10 @@ def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
         yield option(PREFIX + meta["label"], type(setting.default), _apply(name), _short,
                      _confirm(partial(_confirm_values, setting)), INVERSION_COST if name in _INVERTS_ANEW else 0.0,
                      **choices)
+    for number, name in itertools.product(FURTHER, ("weight", "strength", "lambda_image")):
+        setting = Settings.__dataclass_fields__[name]
+        yield option(f"{PREFIX}{setting.metadata['label']} of picture {number}", float, _apply(numbered(name, number)),
+                     _short, _confirm(partial(_confirm_further, setting, number)))
     yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks), choices=partial(list, TASKS))
     yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
                  _confirm(lambda p, values: [folder.get(value) for value in values]), PICTURE_COST,
@@ -73,7 +78,7 @@ def _confirm(check: Callable) -> Callable:
     return confirm
 
 
-def _confirm_values(setting: dataclasses.Field, p, values: list) -> None:
+def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | None = None) -> None:
     """In place: the host's ranges come with a float's tail, and go one step beyond their end where it is no multiple of
     the step; that one value is left out, and it is said."""
     if "low" in setting.metadata:
@@ -83,7 +88,14 @@ def _confirm_values(setting: dataclasses.Field, p, values: list) -> None:
             p.comment(f"InDetail: {setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out.")
     for value in values:
         checked(setting, value)
-    _confirm_together(p, setting.name, values)
+    _confirm_together(p, name or setting.name, values)
+
+
+def _confirm_further(setting: dataclasses.Field, number: int, p, values: list) -> None:
+    further = Request.of(arguments(p), {**overrides(p), "image": _ANY_PICTURE}).further
+    if number not in [prompt.number for prompt in further]:
+        raise BadSetting(f"There is no picture {number} whose {setting.metadata['label'].lower()} could be plotted.")
+    _confirm_values(setting, p, values, numbered(setting.name, number))
 
 
 def _confirm_tasks(p, values: list[str]) -> None:

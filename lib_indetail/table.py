@@ -1,0 +1,87 @@
+"""The kinds of settings that a table can have: their fields, what is refused, and how they are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from typing import Any
+
+from lib_indetail.errors import BadSetting
+
+
+def number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str,
+            advanced: bool = False):
+    return field(default=default, metadata=dict(label=label, low=low, high=high, step=step,
+                                                infotext=infotext, help=help, advanced=advanced))
+
+
+def choice(label: str, default: str, choices: tuple[str, ...], infotext: str, help: str, advanced: bool = False):
+    return field(default=default, metadata=dict(label=label, choices=choices, infotext=infotext, help=help,
+                                                advanced=advanced))
+
+
+def text(label: str, default: str, infotext: str, help: str, advanced: bool = False):
+    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=advanced))
+
+
+def varying(label: str, default: str, check: Callable[[str, str], object], names: tuple[str, ...], infotext: str,
+            help: str):
+    """A number that varies: `check(label, text)` refuses what is none, and `names` are those with a name."""
+    return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=True, check=check,
+                                                names=names))
+
+
+def no_such(kind: str, name: Any, known: Sequence[str]) -> BadSetting:
+    """An error that says what was probably meant."""
+    likely = difflib.get_close_matches(str(name), known)
+    hint = f"you may mean {', '.join(likely)}" if likely else "the README's table has them all"
+    return BadSetting(f"There is no {kind} {reprlib.repr(name)}; {hint}.")
+
+
+def checked(setting: dataclasses.Field, value: Any) -> Any:
+    """The value as the setting keeps it. Raises BadSetting."""
+    meta = setting.metadata
+    if "choices" in meta:
+        if value not in meta["choices"]:
+            raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {reprlib.repr(value)}.")
+        return value
+    if isinstance(setting.default, str):
+        if not isinstance(value, str):
+            raise BadSetting(f"{meta['label']} must be a text, not {reprlib.repr(value)}.")
+        if "check" in meta:
+            meta["check"](meta["label"], value)
+        return value
+    return _checked_number(meta, value, whole=isinstance(setting.default, int))
+
+
+def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float | int:
+    kind = "a whole number" if whole else "a number"
+    wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, "
+                       f"not {reprlib.repr(value)}.")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong
+    if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):
+        raise wrong
+    return int(value) if whole else float(value)
+
+
+def markdown_table(of: type) -> str:
+    """The README's table of a dataclass of settings."""
+    lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
+    for setting in dataclasses.fields(of):
+        meta = setting.metadata
+        values = _values(meta)
+        default = setting.default if setting.default != "" else "empty"
+        lines.append(f"| {meta['label']} (`{setting.name}`) | {default} | {values} | {meta['help']} |")
+    return "\n".join(lines)
+
+
+def _values(meta: Mapping[str, Any]) -> str:
+    if "choices" in meta:
+        return ", ".join(meta["choices"])
+    if "low" in meta:
+        return f"{meta['low']} .. {meta['high']}"
+    return ", ".join((*(name or "empty" for name in meta["names"]), "points")) if "names" in meta else "any text"

@@ -1,0 +1,94 @@
+"""The page's fields for pictures and masks: of the first image prompt, and of those beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+from PIL import Image
+
+from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, numbered
+from lib_indetail.webui.controls import QUIET, controls
+
+MASKS = {"reference_mask": ("Reference mask", "Paint on the picture",
+                            "What to take of the picture: white is taken, black is not."),
+         "output_mask": ("Output mask", "Paint on an empty image",
+                         "Where in the new image the picture acts: white is where, black is where not.")}
+OWN_LABEL = "Settings of its own"
+OWN_HELP = "Otherwise all but weight, strength and side are those of the first picture."
+MASK_HEIGHT = 220
+PICTURE_HEIGHT = 200
+
+Fields = dict[str, gr.components.Component]
+
+
+class PictureField(gr.Image):
+    """An image field that passes on as text what cannot be read as a picture, so that its refusal is ours to word."""
+
+    is_template = True
+
+    def preprocess(self, x):
+        try:
+            return super().preprocess(x)
+        except Exception:
+            return x
+
+
+def masks(elem_id: Callable[[str], str]) -> tuple[Fields, dict[str, gr.Button]]:
+    """Canvases for both masks side by side, each with a button that puts something under the brush."""
+    fields, buttons = {}, {}
+    with gr.Row():
+        for name, (label, button, _) in MASKS.items():
+            with gr.Column():
+                fields[name] = PictureField(label=label, type="pil", image_mode="RGBA", source="upload", tool="sketch",
+                                            height=MASK_HEIGHT, elem_id=elem_id(name))
+                buttons[name] = gr.Button(button, size="sm", elem_id=elem_id(f"paint_{name}"))
+    for field in fields.values():
+        field.do_not_save_to_config = True
+    return fields, buttons
+
+
+def wire_masks(picture: gr.components.Component, fields: Fields, buttons: dict[str, gr.Button],
+               size: list[gr.components.Component]) -> None:
+    """`size` are the new image's width and height."""
+    buttons["reference_mask"].click(lambda given: given if isinstance(given, Image.Image) else None, picture,
+                                    fields["reference_mask"], **QUIET)
+    buttons["output_mask"].click(lambda *size: Image.new("RGB", tuple(map(int, size)), "white"), size,
+                                 fields["output_mask"], **QUIET)
+
+
+class FurtherPictures:
+    """An accordion with a tab for every further image prompt. A picture dropped in adds one; cleared, it is gone."""
+
+    def __init__(self, elem_id: Callable[[str], str]):
+        self.fields: Fields = {}
+        self._buttons: dict[int, dict[str, gr.Button]] = {}
+        self._groups: dict[int, gr.Group] = {}
+        with gr.Accordion("More pictures", open=False, elem_id=elem_id("more")), gr.Tabs(elem_id=elem_id("tabs")):
+            for number in FURTHER:
+                with gr.Tab(f"Picture {number}", elem_id=elem_id(f"tab_{number}")):
+                    self._build(number, lambda name, number=number: elem_id(f"{name}_{number}"))
+
+    def _build(self, number: int, elem_id: Callable[[str], str]) -> None:
+        with gr.Row():
+            picture = PictureField(label=f"Image prompt {number}", type="pil", image_mode=None, source="upload",
+                                   height=PICTURE_HEIGHT, elem_id=elem_id("image"))
+            with gr.Column():
+                own = controls(ALWAYS_OWN, elem_id)
+        picture.do_not_save_to_config = True
+        with gr.Accordion("Masks", open=False, elem_id=elem_id("masks")):
+            fields, self._buttons[number] = masks(elem_id)
+        has_own = gr.Checkbox(False, label=OWN_LABEL, elem_id=elem_id("own"))
+        with gr.Group(visible=False) as self._groups[number]:
+            own |= controls(IF_OWN, elem_id)
+        for name, field in {"image": picture, **fields, "own": has_own, **own}.items():
+            self.fields[numbered(name, number)] = field
+
+    def wire(self, size: list[gr.components.Component]) -> None:
+        for number, group in self._groups.items():
+            own, text_mode, text = (self.fields[numbered(name, number)]
+                                    for name in ("own", "inversion_text", "own_text"))
+            own.change(lambda on: gr.update(visible=on), own, group, **QUIET)
+            text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, text, **QUIET)
+            fields = {name: self.fields[numbered(name, number)] for name in MASKS}
+            wire_masks(self.fields[numbered("image", number)], fields, self._buttons[number], size)
