@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from lib_indetail.request import FURTHER
 from lib_indetail.settings import TASKS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {path.stem: json.loads(path.read_text(encoding="utf-8"))
              for path in (ROOT / "localizations").glob("*.json")}
 METAS = [setting.metadata for setting in dataclasses.fields(Settings)]
-AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), "Task", "Picture")]
+FURTHER_AXES = [f"{label} of picture {number}" for number in FURTHER for label in ("Weight", "Strength", "Lambda")]
+AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), *FURTHER_AXES, "Task", "Picture")]
 WRITING = {"zh_CN": "[一-鿿]", "ja_JP": "[぀-ヿ一-鿿]"}
 
 
@@ -35,10 +37,24 @@ def option_texts() -> set[str]:
 
 def page_texts() -> set[str]:
     """Labels, buttons and whole sentences of the accordion."""
-    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("page", "controls"))
-    labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\()"([^"]+)"', pages)
-    assert len(labels) == 9
-    return set(labels) - {"InDetail", "🎯"} | shown_sentences()
+    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("page", "controls", "pictures"))
+    labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\(|_LABEL = |_HELP = )"([^"]+)"', pages)
+    assert len(labels) == 15
+    return set(labels) - {"InDetail", "🎯"} | shown_sentences() | mask_texts() | numbered_texts(pages)
+
+
+def mask_texts() -> set[str]:
+    tree = ast.parse((ROOT / "lib_indetail" / "webui" / "pictures.py").read_text())
+    masks, = (node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "MASKS")
+    texts = {text for of_one in ast.literal_eval(masks).values() for text in of_one}
+    assert len(texts) == 6
+    return texts
+
+
+def numbered_texts(pages: str) -> set[str]:
+    texts = re.findall(r'"([A-Z][^"]+) \{number\}"', pages)
+    assert len(texts) == 2
+    return {f"{text} {number}" for text in texts for number in FURTHER}
 
 
 def shown_sentences() -> set[str]:

@@ -111,14 +111,14 @@ def spy_on_records():
 
         return indetail_probe_record
 
-    def spied_prepare(self, model, wish):
+    def spied_prepare(self, model, wish, *run):
         if not getattr(model.unet, "indetail_probed", False):
             watch(model.unet)
-        prepared = prepare(self, model, wish)
-        probe.chain = prepared.chain
+        prepared = prepare(self, model, wish, *run)
+        clean, probe.chain = prepared.acting.clean, prepared.acting.chain
         for channels in probe.channels:
-            mask, latent = (channels[:, :1], channels[:, 1:]) if channels.shape[1] == 5 else (channels, prepared.clean)
-            probe.off_clean += [float(mask.abs().max()), float((latent - prepared.clean).abs().max())]
+            mask, latent = (channels[:, :1], channels[:, 1:]) if channels.shape[1] == 5 else (channels, clean)
+            probe.off_clean += [float(mask.abs().max()), float((latent - clean).abs().max())]
         probe.channels = []
         probe.notes.append(prepared.note)
         return prepared
