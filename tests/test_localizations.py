@@ -37,7 +37,8 @@ def option_texts() -> set[str]:
 
 def page_texts() -> set[str]:
     """Labels, buttons and whole sentences of the accordion."""
-    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("page", "controls", "pictures"))
+    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text()
+                    for name in ("page", "controls", "pictures"))
     labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\(|_LABEL = |_HELP = )"([^"]+)"', pages)
     assert len(labels) == 15
     return set(labels) - {"InDetail", "🎯"} | shown_sentences() | mask_texts() | numbered_texts(pages)

@@ -37,8 +37,8 @@ def distance(a, b):
 
 
 def beside(image, number=1, take=None, put=None, images=None, **settings):
-    return dataclasses.replace(image, settings=dataclasses.replace(image.settings, **settings), number=number, take=take,
-                               put=put, images=images)
+    settings = dataclasses.replace(image.settings, **settings)
+    return dataclasses.replace(image, settings=settings, number=number, take=take, put=put, images=images)
 
 
 @pytest.mark.parametrize("stratified_until", [0.0, 0.5, 1.0])
@@ -152,7 +152,7 @@ def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
     name = next(iter(self_attention_layers(embedded.unet, "all")))
     assert planner.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
     assert len(planner(0.9, Row("cond"), name)[0].sources) == 2
-    assert len(planner(0.9, Row("cond"), list(self_attention_layers(embedded.unet))[0])[0].sources) == 3
+    assert len(planner(0.9, Row("cond"), next(iter(self_attention_layers(embedded.unet))))[0].sources) == 3
     assert distance(generate(embedded, REQUEST, images),
                     generate(embedded, REQUEST, [beside(pictures[0]), images[1]])) > 1e-3
 

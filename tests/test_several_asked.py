@@ -1,4 +1,4 @@
-"""Further pictures, their masks and their own settings, as the page and the API ask for them and infotext keeps them."""
+"""Further pictures, their masks and settings, as the page and the API ask for them and infotext keeps them."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ class Page:
             self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
             self.task = gr.Radio(list(TASKS), value=task, label="Task", elem_id=elem_id("task"))
             self.settings = controls(BASIC, elem_id, task)
-            self.further = FurtherPictures(elem_id)
             with gr.Accordion("Masks", open=False, elem_id=elem_id("masks")):
                 self.masks, self._paint = masks(elem_id)
+            self.further = FurtherPictures(elem_id)
             with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
                 self.settings |= controls(ADVANCED, elem_id, task)
                 self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))

@@ -40,10 +40,10 @@ class Person:
         """Open the accordion, which switches it on."""
         self.own("enabled").locator(".label-wrap").first.click()
 
-    def drop(self, picture: str) -> None:
-        self.own("image").locator("input[type=file]").set_input_files(
+    def drop(self, picture: str, field: str = "image") -> None:
+        self.own(field).locator("input[type=file]").set_input_files(
             {"name": "prompt.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)})
-        self.own("image").locator("img").wait_for(timeout=20_000)
+        self.own(field).locator("img").first.wait_for(timeout=20_000, state="attached")
 
     def generate(self, prompt: str = "a star") -> None:
         self.fill(f"#{self.tab}_prompt textarea", prompt)

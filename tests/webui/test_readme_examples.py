@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.webui.host import encoded
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "{url}" in block]
 SMALL = {"txt2img": {"width": 128, "height": 128, "steps": 4}, "invert": {"width": 128, "height": 128}}
@@ -45,11 +47,11 @@ def names(host, picture, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("picture.png").write_bytes(base64.b64decode(picture))
     monkeypatch.setitem(sys.modules, "requests", requests_module(host))
-    return {}
+    return {"mask": encoded(Image.new("L", (8, 8), 128)), "another": picture, "unwanted": picture}
 
 
 def test_all_examples_run_in_their_order(host, names):
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     made = []
     for example in EXAMPLES:
         exec(example.replace("http://127.0.0.1:7860", host.url), names)
@@ -57,6 +59,6 @@ def test_all_examples_run_in_their_order(host, names):
         names.setdefault("infotext", json.loads(names["answer"]["info"])["infotexts"][0])
     assert "InDetail task: cross-prompt" in names["infotext"]
     assert Image.open(io.BytesIO(base64.b64decode(made[1][0]))).width > 2 * 128
-    assert made[2] == made[0]
+    assert made[2] != made[0] and made[3] == made[0]
     assert names["seen"]["psnr"] > 20
     assert host.get("/indetail/cache")[1]["inversions"] == 0

@@ -1,0 +1,161 @@
+"""Several pictures and masks in the page, as a person adds, paints, restores and removes them."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedded.pictures import draw, random_scene
+from tests.webui.host import encoded, pixels
+from tests.webui.person import Person
+
+
+@pytest.fixture(scope="module")
+def other() -> str:
+    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
+    return encoded(Image.fromarray(draw(scene)))
+
+
+@pytest.fixture
+def adding(person, picture, other):
+    """A person with a first and a second picture."""
+    person.enable()
+    person.drop(picture)
+    person.own("more").locator(".label-wrap").first.click()
+    person.drop(other, "image_2")
+    return person
+
+
+def shown(person) -> str:
+    return Image.open(io.BytesIO(person.result())).info["parameters"]
+
+
+def test_a_picture_is_added_and_removed(adding, other):
+    adding.set("weight_2", 0.5)
+    adding.generate()
+    assert "InDetail 2 image" in shown(adding) and "InDetail 2 weight: 0.5" in shown(adding)
+    adding.wait_for("last", "picture 2: the picture was inverted")
+    adding.shot("two-pictures")
+    adding.own("image_2").locator("button[aria-label=Clear]").click()
+    adding.generate()
+    assert "InDetail 2" not in shown(adding)
+    assert adding.own_errors() == []
+
+
+def test_a_further_picture_has_settings_of_its_own_if_asked(adding):
+    assert not adding.own("lambda_image_2").is_visible()
+    adding.own("own_2").locator("input").check()
+    adding.page.wait_for_selector("#script_txt2img_indetail_lambda_image_2", state="visible")
+    adding.set("lambda_image_2", 0.9)
+    adding.generate()
+    assert "InDetail 2 lambda: 0.9" in shown(adding)
+    adding.own("own_2").locator("input").uncheck()
+    adding.generate()
+    assert "InDetail 2 lambda" not in shown(adding)
+
+
+def test_the_other_tabs_are_the_same(adding, other):
+    adding.own("tabs").locator("button", has_text="Picture 8").click()
+    adding.drop(other, "image_8")
+    adding.generate()
+    assert "InDetail 8 image" in shown(adding) and "InDetail 3" not in shown(adding)
+
+
+def test_masks_are_painted_on_the_picture_and_on_an_empty_image(person, picture):
+    person.enable()
+    person.drop(picture)
+    person.generate()
+    before = shown(person)
+    person.own("masks").locator(".label-wrap").first.click()
+    for name in ("reference_mask", "output_mask"):
+        person.own(f"paint_{name}").click()
+        person.own(name).locator("canvas").last.wait_for(state="visible")
+    person.page.wait_for_timeout(1000)
+    person.generate()
+    assert "mask" not in shown(person) and "mask" not in before
+    for name in ("reference_mask", "output_mask"):
+        person.own(name).scroll_into_view_if_needed()
+        box = person.own(name).locator("canvas").last.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        person.page.mouse.move(*middle)
+        person.page.mouse.down()
+        person.page.mouse.move(middle[0] + 30, middle[1], steps=5)
+        person.page.mouse.up()
+    person.shot("painted")
+    person.generate()
+    assert "InDetail reference mask" in shown(person) and "InDetail output mask" in shown(person)
+
+
+def test_the_negative_side_greys_guidance(person, picture):
+    person.enable()
+    assert person.number("guidance").is_enabled()
+    person.open_advanced()
+    person.own("side").locator("label", has_text="negative").click()
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_guidance "
+                                  "input[type=number]').disabled", timeout=20_000)
+    person.own("side").locator("label", has_text="positive").click()
+    person.page.wait_for_function("() => !document.querySelector('#script_txt2img_indetail_guidance "
+                                  "input[type=number]').disabled", timeout=20_000)
+
+
+def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(browser, host, picture, other):
+    half = Image.new("L", (128, 128))
+    half.paste(255, (0, 0, 64, 128))
+    wish = {"image": picture, "nodes": 10, "output_mask": encoded(half),
+            "images": [{"image": other, "weight": 0.4, "lambda_image": 0.2}]}
+    made, = host.make(indetail=wish, steps=4, cfg_scale=7)
+    one = Person(browser, host)
+    one.enable()
+    one.drop(picture)
+    one.own("more").locator(".label-wrap").first.click()
+    one.own("tabs").locator("button", has_text="Picture 3").click()
+    one.drop(other, "image_3")
+    one.send_from_png_info(made)
+    one.wait_for("notice", "The picture 2 of these settings")
+    one.wait_for("notice", "The output mask of these settings")
+    one.page.wait_for_function("() => !document.querySelector('#script_txt2img_indetail_image_3 img')")
+    assert one.has_picture() and one.own("own_2").locator("input").is_checked()
+    one.own("tabs").locator("button", has_text="Picture 2").click()
+    assert (one.number("weight_2").input_value(), one.number("lambda_image_2").input_value()) == ("0.4", "0.2")
+    one.shot("restored-two")
+    one.drop(other, "image_2")
+    one.own("masks").locator(".label-wrap").first.click()
+    one.drop(encoded(half), "output_mask")
+    one.page.wait_for_timeout(1000)
+    one.generate()
+    assert (pixels(one.result()) == pixels(made)).all()
+    assert one.own_errors() == []
+    one.page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_fits_the_page(browser, host, picture, other, width, theme):
+    one = Person(browser, host, width=width, theme=theme)
+    one.enable()
+    one.drop(picture)
+    for name in ("masks", "more", "advanced"):
+        one.own(name).locator(".label-wrap").first.click()
+    one.drop(other, "image_2")
+    one.own("own_2").locator("input").check()
+    one.page.wait_for_timeout(500)
+    one.shot(f"pictures-{width}-{theme}")
+    over = one.own("enabled").evaluate(
+        "each => [...each.querySelectorAll('*')].filter("
+        "e => e.offsetParent && !e.closest('canvas, .indetail-hidden') && e.getBoundingClientRect().right > "
+        "each.getBoundingClientRect().right + 1).length")
+    assert over == 0
+    one.page.close()
+
+
+def test_a_further_picture_that_is_none_is_named(adding):
+    adding.own("image_2").locator("button[aria-label=Clear]").click()
+    adding.own("image_2").locator("input[type=file]").set_input_files(
+        {"name": "broken.png", "mimeType": "image/png", "buffer": base64.b64decode("aGVsbG8=")})
+    adding.page.wait_for_timeout(1500)
+    adding.generate()
+    assert "Picture 2: " in adding.log()
