@@ -39,12 +39,15 @@ def test_what_the_image_does_not_depend_on_finds_it(host, picture):
     for change in changes:
         host.make(indetail=wish, **change)
         assert records(host) == 0, change
-    for change in (dict(lambda_image=0.9), dict(stratified_until=1), dict(strength=0.5), dict(adain=0)):
+    for change in (dict(lambda_image=0.9), dict(stratified_until=1), dict(strength=0.5), dict(adain=0),
+                   dict(strength_schedule="0:0.7, 0.4:0.3"), dict(lambda_schedule="linear"), dict(colour_match=1),
+                   dict(block_weights="detail"), dict(weight=0.5), dict(output_mask=picture),
+                   dict(reference_mask=picture)):
         host.make(indetail={**wish, **change})
         assert records(host) == 0, change
 
 
-@pytest.mark.parametrize("change", [dict(blocks="all"), dict(nodes=11), dict(inversion="refined"),
+@pytest.mark.parametrize("change", [dict(blocks="all"), dict(block_weights="strong"), dict(inversion_offset=0.5), dict(nodes=11), dict(inversion="refined"),
                                     dict(inversion_text="own text", own_text="x"), dict(suffix=", x")])
 def test_what_it_depends_on_does_not(host, picture, change):
     host.make(indetail={"image": picture, **WISH})
