@@ -74,7 +74,7 @@ class Request:
 
         Raises BadSetting or BadPicture, but not for a request that is switched off.
         """
-        fields = _named(args, changes or {})
+        fields = _one_by_one(_named(args, changes or {}))
         enabled = fields.pop("enabled")
         if not isinstance(enabled, bool):
             raise BadSetting(f"Enabled must be true or false, not {reprlib.repr(enabled)}.")
@@ -143,6 +143,22 @@ def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 def _is_drawing(value: Mapping) -> bool:
     """What the page's canvas hands over."""
     return set(value) == {"image", "mask"}
+
+
+def _one_by_one(fields: dict[str, Any]) -> dict[str, Any]:
+    """In the place of the image there may be a list: of all image prompts, each a picture or an object with its masks.
+    It is what an infotext lacks."""
+    images = fields["image"]
+    if not isinstance(images, list | tuple):
+        return fields
+    if len(images) > MOST_PICTURES:
+        raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {len(images)}.")
+    fields = {**fields, "image": None}
+    for number, each in enumerate(images, 1):
+        pictures = each if isinstance(each, Mapping) else {"image": each}
+        _refuse_unknown(pictures, PICTURE, "field of an image")
+        fields |= {name if number == 1 else numbered(name, number): value for name, value in pictures.items()}
+    return fields
 
 
 def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,3 +154,19 @@ def test_a_one_pass_inversion_leaves_nothing_to_record(scene, window, rounding):
     live = scene.sample(scene.hooks(SETTINGS, passes=passes, latent_at=chain.at))
     assert counted.banks == [IMAGE] * 4
     assert (read[-1] - live[-1]).abs().max() < rounding
+
+
+def test_what_one_of_several_pictures_keeps_is_not_dropped_for_the_next():
+    size = size_of(layers())
+    cache, run = Cache(lambda: 3 * size), set()
+    first, second = (BankMemory(cache, key, run) for key in ("first", "second"))
+    for sigma in (1.0, 2.0):
+        first.keep(IMAGE, sigma, layers())
+    assert second.missing(IMAGE, [1.0, 2.0]) == [1.0]
+    for sigma in (1.0, 2.0):
+        second.keep(IMAGE, sigma, layers())
+    assert [memory.recall(IMAGE, sigma) is not None for memory in (first, second) for sigma in (1.0, 2.0)] == [
+        True, True, True, False]
+    alone = BankMemory(cache, "second")
+    alone.keep(IMAGE, 2.0, layers())
+    assert alone.recall(IMAGE, 2.0) is not None and first.recall(IMAGE, 1.0) is None

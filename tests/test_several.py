@@ -12,6 +12,7 @@ from embedded.generate import Request, generate, prepare
 from lib_indetail.adain import adain
 from lib_indetail.colour import Colour
 from lib_indetail.layers import self_attention_layers
+from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor
 from lib_indetail.plans import IMAGE, Planner
 from lib_indetail.rows import Row
@@ -106,6 +107,8 @@ def test_a_negative_picture_changes_the_uncond_rows_alone(embedded, pictures):
     negative = beside(pictures[0], side="negative")
     assert torch.equal(generate(embedded, unguided, negative), generate(embedded, unguided))
     assert distance(generate(embedded, REQUEST, negative), generate(embedded, REQUEST)) > 1e-2
+    both = Settings(side="negative", guidance=0.0)
+    assert list(image_passes(both, "with text", "without")) == [IMAGE]
 
 
 def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pictures):

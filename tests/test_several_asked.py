@@ -98,6 +98,16 @@ def test_what_is_wrong_with_a_further_picture_is_said_with_its_number(images, se
     assert str(refused.value).startswith(sentence) and str(refused.value).endswith(".")
 
 
+def test_in_the_place_of_the_image_there_may_be_all_of_them():
+    values = page(**{"image": [{"image": RED, "output_mask": HALF}, encoded(BLUE)], "weight 2": 0.5})
+    request = Request.of(values)
+    assert (request.picture.tobytes(), request.put.tobytes()) == (RED.tobytes(), HALF.tobytes())
+    assert [(each.number, each.settings.weight) for each in request.further] == [(2, 0.5)]
+    for images, sentence in (([RED] * 9, "At most 8 pictures"), ([{"picture": RED}], "There is no field of an image")):
+        with pytest.raises(BadSetting, match=sentence):
+            Request.of(page(image=images))
+
+
 def test_masks_are_grey_and_white_ones_are_none():
     request = asked(reference_mask=encoded(HALF), output_mask=encoded(Image.new("RGB", (3, 3), "white")))
     assert request.put is None
