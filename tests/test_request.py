@@ -97,7 +97,7 @@ BAD = {
     "not a picture": ({"image": base64.b64encode(b"hello there").decode()}, "not a picture"),
     "half a picture": ({"image": PICTURE[:40]}, "picture|broken"),
     "a number for a picture": ({"image": 7}, "not int"),
-    "a list for a picture": ({"image": [PICTURE]}, "not list"),
+    "a list within the list of pictures": ({"image": [[PICTURE]]}, "not list"),
     "text for enabled": ({"image": PICTURE, "enabled": "yes"}, "Enabled must be"),
     "number for enabled": ({"image": PICTURE, "enabled": 1}, "Enabled must be"),
     "unknown task": ({"image": PICTURE, "task": "portrait"}, "Task must be one of"),

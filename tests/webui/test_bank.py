@@ -47,8 +47,9 @@ def test_what_the_image_does_not_depend_on_finds_it(host, picture):
         assert records(host) == 0, change
 
 
-@pytest.mark.parametrize("change", [dict(blocks="all"), dict(block_weights="strong"), dict(inversion_offset=0.5), dict(nodes=11), dict(inversion="refined"),
-                                    dict(inversion_text="own text", own_text="x"), dict(suffix=", x")])
+@pytest.mark.parametrize("change", [dict(blocks="all"), dict(block_weights="strong"), dict(inversion_offset=0.5),
+                                    dict(nodes=11), dict(inversion="refined"), dict(suffix=", x"),
+                                    dict(inversion_text="own text", own_text="x")], ids=str)
 def test_what_it_depends_on_does_not(host, picture, change):
     host.make(indetail={"image": picture, **WISH})
     records(host)
