@@ -7,6 +7,7 @@ For every seed a picture of a combination that was never drawn in training and a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 import numpy as np
 import torch
@@ -39,11 +40,11 @@ def results(model: LatentDiffusion, judge: Judge, seed: int, arms: dict) -> dict
     scene, shape = trial(seed)
     request = Request(with_article(shape), (seed,), guidance_scale=GUIDANCE_SCALE, steps=STEPS)
     drawn = picture_tensor(picture_of(scene))
-    image, measured = None, {}
+    inverted = prepare(model, model.encode(drawn), request.prompt, Settings.of({}, "cross-prompt"))
+    measured = {}
     for arm, changes in arms.items():
-        if changes is not None:
-            image = prepare(model, model.encode(drawn), request.prompt, Settings.of(changes, "cross-prompt"))
-        made = model.decode(generate(model, request, image if changes is not None else None))[0]
+        image = changes is not None and dataclasses.replace(inverted, settings=Settings.of(changes, "cross-prompt"))
+        made = model.decode(generate(model, request, image or None))[0]
         with torch.no_grad():
             shapes, _ = judge(made[None].clamp(-1, 1))
         measured[arm] = {**judged(judge, made, scene, shape),

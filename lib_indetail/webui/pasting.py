@@ -61,7 +61,7 @@ def told(lines: Mapping[str, Any]) -> str:
 
 def paste_fields(controls: Mapping[str, gr.components.Component], notice: gr.components.Component):
     """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the picture."""
-    sent = [PasteField(controls[name], Pasted(name)) for name in POSITIONS if name not in PICTURES or name == "image"]
+    sent = [PasteField(controls[name], Pasted(name)) for name in POSITIONS]
     return [*sent, PasteField(notice, told)], [field.function for field in sent]
 
 

@@ -33,6 +33,13 @@ class PictureField(gr.Image):
         except Exception:
             return x
 
+    def postprocess(self, y):
+        """A canvas that is sent to the other tab arrives there as what was painted, if anything was."""
+        if isinstance(y, dict):
+            painted = y["mask"]
+            y = painted if isinstance(painted, Image.Image) and painted.getbbox() else y["image"]
+        return super().postprocess(y)
+
 
 def masks(elem_id: Callable[[str], str]) -> tuple[Fields, dict[str, gr.Button]]:
     """Canvases for both masks side by side, each with a button that puts something under the brush."""

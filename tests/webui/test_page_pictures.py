@@ -159,3 +159,22 @@ def test_a_further_picture_that_is_none_is_named(adding):
     adding.page.wait_for_timeout(1500)
     adding.generate()
     assert "Picture 2: " in adding.log()
+
+
+def test_send_to_img2img_takes_all_pictures_and_masks_along(adding):
+    half = Image.new("L", (128, 128))
+    half.paste(255, (0, 0, 64, 128))
+    adding.own("masks").locator(".label-wrap").first.click()
+    adding.drop(encoded(half), "output_mask")
+    adding.set("weight_2", 0.5)
+    adding.generate()
+    sent = shown(adding)
+    adding.page.locator("#txt2img_send_to_img2img").click()
+    adding.tab = "img2img"
+    for name in ("image", "image_2", "output_mask"):
+        adding.own(name).locator("img").first.wait_for(timeout=30_000, state="attached")
+    adding.page.wait_for_timeout(1000)
+    adding.generate()
+    for line in ("InDetail image", "InDetail 2 image", "InDetail 2 weight", "InDetail output mask"):
+        value = sent.split(f"{line}: ")[1].split(",")[0]
+        assert f"{line}: {value}" in shown(adding)
