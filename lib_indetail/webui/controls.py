@@ -24,14 +24,19 @@ BASIC = [name for name in SETTINGS if name not in ADVANCED]
 def controls(names: Collection[str], elem_id: Callable[[str], str],
              task: str = DEFAULT_TASK) -> dict[str, gr.components.Component]:
     """Controls in the table's order, as the page starts with `task`; sliders that follow each other share a row, two
-    by two."""
+    by two, and so do short texts."""
     made: dict[str, gr.components.Component] = {}
-    for sliders, group in itertools.groupby(names, key=lambda name: "low" in TABLE[name].metadata):
-        group = list(group)
-        for row in (group[i:i + 2] for i in range(0, len(group), 2)) if sliders else ([name] for name in group):
+    for kind, group in itertools.groupby(names, key=_narrow):
+        group, width = list(group), 2 if kind else 1
+        for row in (group[i:i + width] for i in range(0, len(group), width)):
             with FormRow():
                 made |= {name: _control(name, elem_id, task) for name in row}
     return made
+
+
+def _narrow(name: str) -> str:
+    """The kind of a control that needs half a row, else nothing."""
+    return next((kind for kind in ("low", "names") if kind in TABLE[name].metadata), "")
 
 
 def _control(name: str, elem_id: Callable[[str], str], task: str) -> gr.components.Component:

@@ -11,9 +11,9 @@ from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, numbered
 from lib_indetail.webui.controls import QUIET, controls
 
 MASKS = {"reference_mask": ("Reference mask", "Paint on the picture",
-                            "What to take of the picture: white is taken, black is not."),
+                            "What to take of the picture: what is painted, or white."),
          "output_mask": ("Output mask", "Paint on an empty image",
-                         "Where in the new image the picture acts: white is where, black is where not.")}
+                         "Where in the new image the picture acts: where it is painted, or white.")}
 OWN_LABEL = "Settings of its own"
 OWN_HELP = "Otherwise all but weight, strength and side are those of the first picture."
 MASK_HEIGHT = 220
