@@ -81,6 +81,15 @@ def test_a_refiner_reads_the_picture_too(controlled, picture, base, refiner, sam
     assert state(controlled)["hooks"] == 0
 
 
+@pytest.mark.parametrize(("base", "refiner"), [("sd1", "sd1-other"), ("sdxl", "sdxl-refiner")])
+def test_a_refiner_reads_several_pictures(controlled, picture, base, refiner):
+    fields = {**checkpoint(base), "refiner_checkpoint": f"{refiner}.safetensors", "refiner_switch_at": 0.5, "steps": 8}
+    whole = controlled.make(indetail={"image": picture, **SETTINGS}, **fields)
+    halves = {"image": picture, **SETTINGS, "weight": 0.5, "images": [{"image": picture, "weight": 0.5}]}
+    assert difference(controlled.make(indetail=halves, **fields)[0], whole[0]) <= 2
+    assert difference(controlled.make(indetail={**halves, "images": []}, **fields)[0], whole[0]) > 5
+
+
 def test_another_model_inverts_anew_and_the_first_one_finds_its_inversion(controlled, picture):
     for name, expected in (("sd1", "inverted in"), ("sd1-other", "inverted in"), ("sd1", "still there")):
         controlled.post("/probe/forget")
