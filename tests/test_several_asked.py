@@ -175,7 +175,7 @@ def test_infotext_says_of_a_further_picture_what_differs_from_the_first():
 
 
 def test_infotext_brings_further_pictures_back():
-    request = asked(lambda_image=0.3, reference_mask=encoded(HALF), images=[
+    request = asked(lambda_image=0.3, start=0.1, reference_mask=encoded(HALF), images=[
         {"image": encoded(BLUE), "weight": 0.5}, {"image": encoded(RED), "lambda_image": 0.5, "own_text": ""}])
     got = restored(request)
     assert got.notes == ()
