@@ -11,6 +11,8 @@ from embedded.demo import picture_of, unseen
 from embedded.generate import Request, generate, prepare
 from lib_indetail.adain import adain
 from lib_indetail.colour import Colour
+from lib_indetail.depth import layer_weights, profile
+from lib_indetail.errors import BadSetting
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.passes import image_passes
 from lib_indetail.picture import picture_tensor
@@ -131,6 +133,8 @@ def test_colour_match_gives_predictions_the_pictures_statistics(pictures):
     matched = colour.matched(clean, 0.1)
     assert distance(matched.mean((2, 3)), reference.mean((2, 3)).expand(2, -1)) < 1e-4
     assert distance(matched.std((2, 3)), reference.std((2, 3)).expand(2, -1)) < 1e-4
+    half = Colour([beside(pictures[0], colour_match=1.0, strength=0.5).acting], 0.3).matched(clean, 0.1)
+    assert distance(half, (clean + matched) / 2) < 1e-5
     assert colour.acts(0.29) and not colour.acts(0.3)
     assert not Colour([pictures[0].acting], 0.3).acts(0.1)
 
@@ -147,6 +151,16 @@ def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weigh
     assert len(layers) > 3
     assert distance(generate(embedded, REQUEST, image),
                     generate(embedded, REQUEST, beside(image, block_weights="even"))) > 1e-3
+
+
+def test_block_weights_go_by_the_depth_of_blocks():
+    names = [f"{block}.1.transformer_blocks.{i}.attn1" for block in ("input_blocks.1", "middle_block", "output_blocks.3")
+             for i in (0, 1)]
+    assert list(layer_weights(names, profile("Block weights", "0:0.2, 1:1")).values()) == pytest.approx(
+        [0.2, 0.2, 0.6, 0.6, 1, 1])
+    assert layer_weights(names[:2], profile("Block weights", "detail")) == dict.fromkeys(names[:2], 0.0)
+    with pytest.raises(BadSetting, match="must be even, detail, style, structure, strong, or points such as"):
+        profile("Block weights", "fine")
 
 
 def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
