@@ -154,8 +154,8 @@ def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weigh
 
 
 def test_block_weights_go_by_the_depth_of_blocks():
-    names = [f"{block}.1.transformer_blocks.{i}.attn1" for block in ("input_blocks.1", "middle_block", "output_blocks.3")
-             for i in (0, 1)]
+    blocks = "input_blocks.1", "middle_block", "output_blocks.3"
+    names = [f"{block}.1.transformer_blocks.{i}.attn1" for block in blocks for i in (0, 1)]
     assert list(layer_weights(names, profile("Block weights", "0:0.2, 1:1")).values()) == pytest.approx(
         [0.2, 0.2, 0.6, 0.6, 1, 1])
     assert layer_weights(names[:2], profile("Block weights", "detail")) == dict.fromkeys(names[:2], 0.0)
