@@ -13,7 +13,7 @@ from PIL import Image
 
 from embedded.pictures import draw, random_scene
 from lib_indetail.picture import picture_hash
-from lib_indetail.request import SETTINGS
+from lib_indetail.request import FURTHER, SETTINGS
 from tests.webui.host import pixels
 
 CELL = 128
@@ -62,9 +62,10 @@ def folder(host):
 
 def test_there_is_an_axis_for_every_setting_the_task_and_the_picture(host):
     ours = [label for label in options(host) if label.startswith("[InDetail] ")]
-    assert len(ours) == len(set(ours)) == len(SETTINGS) + 2
+    assert len(ours) == len(set(ours)) == len(SETTINGS) + 2 + 3 * len(FURTHER)
     for label in ("Strength", "Lambda", "Stratified until", "Conflict-free guidance", "Start", "End",
-                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text", "Picture"):
+                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text", "Picture",
+                  "Weight of picture 2", "Lambda of picture 8"):
         assert f"[InDetail] {label}" in ours
 
 
