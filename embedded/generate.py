@@ -15,6 +15,7 @@ from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
 from lib_indetail.chain import Chain
+from lib_indetail.colour import Colour
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.inversion import Inverter
 from lib_indetail.passes import as_model, image_passes, plain_pass
@@ -91,13 +92,14 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequ
                     for text in (request.prompt, request.negative))
     structure = Structure(control, request.hint, uncond_from=UNCOND_FROM) if control is not None else None
     with contextlib.ExitStack() as stack:
-        hooks = None
+        hooks = colour = None
         if images:
             read = {bank: branch for each in images
                     for bank, branch in each.acting.branches(each.passes, each.memory, model.schedule).items()}
             planner = Planner([each.acting.reader(model.unet) for each in images])
             hooks = stack.enter_context(InDetailHooks(model.unet, read, planner))
-        guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure)
+            colour = Colour([each.acting for each in images], images[0].settings.colour_until)
+        guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure, colour)
         return sample(guided, request, _tinted(request, images))
 
 

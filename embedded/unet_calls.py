@@ -9,6 +9,7 @@ import torch
 
 from embedded.checkpoint import LatentDiffusion
 from embedded.control import ControlNet, add_residuals
+from lib_indetail.colour import Colour
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.rows import Role, Row
 from lib_indetail.window import FULL_NOISE, position
@@ -40,9 +41,9 @@ class GuidedModel:
     """
 
     def __init__(self, model: LatentDiffusion, cond: torch.Tensor, uncond: torch.Tensor, scale: float,
-                 hooks: InDetailHooks | None = None, structure: Structure | None = None):
+                 hooks: InDetailHooks | None = None, structure: Structure | None = None, colour: Colour | None = None):
         self.model, self.cond, self.uncond, self.scale = model, cond, uncond, scale
-        self.hooks, self.structure = hooks, structure
+        self.hooks, self.structure, self.colour = hooks, structure, colour
         self.first_t = FULL_NOISE
 
     def __call__(self, z: torch.Tensor, sigma: float, t: float | None = None) -> torch.Tensor:
@@ -56,9 +57,11 @@ class GuidedModel:
         u = position(t, self.first_t)
         with self.hooks.evaluation(sigma, u, rows) if self.hooks else contextlib.nullcontext():
             output = self._unet(x, torch.full((len(x),), t), context, roles, u)
-        if not guided:
-            return output
-        return output[n:] + self.scale * (output[:n] - output[n:])
+        if guided:
+            output = output[n:] + self.scale * (output[:n] - output[n:])
+        if self.colour is not None and self.colour.acts(u):
+            return self.colour.on_noise(z, output, sigma, u)
+        return output
 
     def _unet(self, x, timesteps, context, roles, u) -> torch.Tensor:
         unet = self.model.unet

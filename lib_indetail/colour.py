@@ -21,7 +21,14 @@ class Colour:
     def acts(self, u: float) -> bool:
         return u in Window(0.0, self.until) and any(each.settings.colour_match > 0 for each in self.acting)
 
-    def matched(self, clean: torch.Tensor, u: float) -> torch.Tensor:
-        """Predicted clean latents [n, C, h, w], of every image of the batch."""
-        return tint_all(clean, self.acting, lambda each: each.clean,
-                        lambda settings: settings.strength_at(u) * settings.colour_match)
+    def matched(self, clean: torch.Tensor, u: float, where: torch.Tensor | None = None) -> torch.Tensor:
+        """Predicted clean latents [n, C, h, w], of every image of the batch; only `where` is 1, if it is given."""
+        matched = tint_all(clean, self.acting, lambda each: each.clean,
+                           lambda settings: settings.strength_at(u) * settings.colour_match)
+        return matched if where is None else clean + (matched - clean) * where
+
+    def on_noise(self, z: torch.Tensor, noise: torch.Tensor, sigma: float, u: float,
+                 where: torch.Tensor | None = None) -> torch.Tensor:
+        """The same for predicted noise (eps) of variance-preserving latents z."""
+        scaled = z * (1 + sigma**2) ** 0.5
+        return (scaled - self.matched(scaled - sigma * noise, u, where)) / sigma

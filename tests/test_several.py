@@ -139,6 +139,20 @@ def test_colour_match_gives_predictions_the_pictures_statistics(pictures):
     assert not Colour([pictures[0].acting], 0.3).acts(0.1)
 
 
+def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(embedded, pictures):
+    z, noise, sigma = randn(2, 4, 16, 16, seed=6), randn(2, 4, 16, 16, seed=7), 2.0
+    where = LEFT.expand(2, 1, 16, 16)
+    colour = Colour([beside(pictures[0], colour_match=1.0).acting], 0.3)
+    clean = (z - sigma / 5**0.5 * noise) * 5**0.5
+    changed = (z - sigma / 5**0.5 * colour.on_noise(z, noise, sigma, 0.1)) * 5**0.5
+    assert distance(changed, colour.matched(clean, 0.1)) < 1e-4
+    part = colour.matched(clean, 0.1, where)
+    assert torch.equal(part[..., 8:], clean[..., 8:])
+    assert distance(part[..., :8], colour.matched(clean, 0.1)[..., :8]) < 1e-5
+    matched = generate(embedded, REQUEST, beside(pictures[0], colour_match=1.0))
+    assert distance(matched, generate(embedded, REQUEST, beside(pictures[0]))) > 1e-3
+
+
 @pytest.mark.parametrize("weights", ["0:1, 0.5:1, 0.6:0", "structure", "detail", "strong"])
 def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weights):
     image = beside(pictures[0], block_weights=weights, stratified_until=1.0, lambda_image=1.0)

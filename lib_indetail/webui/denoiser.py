@@ -179,10 +179,7 @@ class Hooked:
         keeps stays as it is."""
         if self._colour is None or not self._colour.acts(u):
             return result
-        denoised = hasattr(self._denoiser.inner_model, "sigmas")
-        signal = (1 + sigma**2) ** -0.5
-        clean = result if denoised else (x - sigma * signal * result) / signal
-        matched = self._colour.matched(clean, u)
-        if self._denoiser.mask is not None:
-            matched = clean + (matched - clean) * self._denoiser.nmask
-        return matched if denoised else (x - signal * matched) / (sigma * signal)
+        where = None if self._denoiser.mask is None else self._denoiser.nmask
+        if hasattr(self._denoiser.inner_model, "sigmas"):
+            return self._colour.matched(result, u, where)
+        return self._colour.on_noise(x, result, sigma, u, where)
