@@ -11,7 +11,7 @@ from torch import nn
 from lib_indetail.adain import Tint, tinted
 from lib_indetail.algebra import PerToken
 from lib_indetail.bank import Memory
-from lib_indetail.branches import Branch, RecordPass
+from lib_indetail.branches import Branch, RecordPass, branches
 from lib_indetail.chain import Chain
 from lib_indetail.depth import layer_weights
 from lib_indetail.layers import self_attention_layers
@@ -49,8 +49,8 @@ class Acting:
     def branches(self, passes: Mapping[str, RecordPass], memory: Memory | None,
                  schedule: NoiseSchedule) -> dict[str, Branch]:
         latent_at = latent_at_of(self.chain, self.settings, schedule)
-        return {self.banks[name]: Branch(latent_at, run, name, self.settings.reading_blocks, memory)
-                for name, run in passes.items()}
+        alone = branches(latent_at, passes, self.settings.reading_blocks, memory)
+        return {self.banks[name]: branch for name, branch in alone.items()}
 
 
 def latent_at_of(chain: Chain, settings: Settings, schedule: NoiseSchedule) -> Callable[[float], torch.Tensor]:

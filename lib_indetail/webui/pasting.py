@@ -22,7 +22,6 @@ from lib_indetail.settings import Settings
 
 PICTURES = (*PICTURE, *(numbered(name, number) for number in FURTHER for name in PICTURE))
 """The fields of pictures and masks."""
-MASKS = {"reference_mask": "reference mask", "output_mask": "output mask"}
 _pastes = itertools.count()
 
 
@@ -101,7 +100,7 @@ def _restored(folder: PictureFolder, number: int, fields: Mapping[str, Any],
         if not wanted[name] and have[name] and (number, name) != (1, "image"):
             updates[field] = gr.update(value=None)
         if name != "image" and wanted[name] and wanted[name] != have[name]:
-            lines.append(f"The {MASKS[name]}{_of(number)} of these settings ({wanted[name]}) is not here: draw it, or "
+            lines.append(f"The {name.replace('_', ' ')}{_of(number)} of these settings ({wanted[name]}) is not here: draw it, or "
                          "drop it in.")
     return updates, lines
 
