@@ -100,8 +100,8 @@ def _restored(folder: PictureFolder, number: int, fields: Mapping[str, Any],
         if not wanted[name] and have[name] and (number, name) != (1, "image"):
             updates[field] = gr.update(value=None)
         if name != "image" and wanted[name] and wanted[name] != have[name]:
-            lines.append(f"The {name.replace('_', ' ')}{_of(number)} of these settings ({wanted[name]}) is not here: draw it, or "
-                         "drop it in.")
+            lines.append(f"The {name.replace('_', ' ')}{_of(number)} of these settings ({wanted[name]}) is not here: "
+                         "draw it, or drop it in.")
     return updates, lines
 
 
