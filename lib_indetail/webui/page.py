@@ -10,7 +10,7 @@ from modules import infotext_utils
 from modules.ui_components import InputAccordion, ToolButton
 
 from lib_indetail.folder import PictureFolder
-from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS
+from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
 from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
 from lib_indetail.webui.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
@@ -25,7 +25,7 @@ from lib_indetail.webui.pictures import (
     wire_masks,
 )
 from lib_indetail.webui.preview import preview
-from lib_indetail.webui.status import last_run, plan_text, size_of
+from lib_indetail.webui.status import last_run, plan_text, sizes_with
 
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "width", "height", "gallery")
@@ -70,7 +70,7 @@ class Page:
                                             height=PICTURE_HEIGHT, elem_id=elem_id("image"))
                 self.reconstruction = gr.Image(label="Reconstruction", visible=False, interactive=False,
                                                height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
-            self.size = gr.State(None)
+            self.sizes = gr.State({})
             self.plan = gr.HTML(plan_text(False), elem_id=elem_id("plan"), elem_classes="indetail")
             self.notice = gr.HTML("", elem_id=elem_id("notice"), elem_classes="indetail")
             self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
@@ -137,12 +137,15 @@ class Page:
                                            *self._in_order], [self.reconstruction, self.plan])
 
     def _wire_plan(self, host: dict[str, gr.components.Component]) -> None:
-        inputs = [self.enabled, self.size, self.settings["strength"], self.settings["resize"], host["width"],
+        inputs = [self.enabled, self.sizes, self.settings["strength"], self.settings["resize"], host["width"],
                   host["height"], self.task]
         planning = dict(fn=plan_text, inputs=inputs, outputs=self.plan, **QUIET)
-        self.picture.change(size_of, self.picture, self.size, **QUIET).then(**planning)
+        for number in (1, *FURTHER):
+            picture = self._fields["image" if number == 1 else numbered("image", number)]
+            picture.change(partial(sizes_with, number), [picture, self.sizes], self.sizes,
+                           **QUIET).then(**planning)
         for each in inputs:
-            if each is not self.size:
+            if each is not self.sizes:
                 each.change(**planning)
 
 

@@ -17,6 +17,7 @@ OFF = "Off: pictures are made as without InDetail."
 STRENGTH_ZERO = "Strength is 0: pictures are made as without InDetail."
 NO_PICTURE = "Drop in a picture: new pictures will take over its fine details."
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
+Sizes = dict[int, tuple[int, int] | str]
 _RESULT = re.compile(r"(?:InDetail: |InDetailError: )([^<\n]+)")
 
 
@@ -30,23 +31,44 @@ def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
         return str(error)
 
 
-def plan_text(enabled: bool, size: tuple[int, int] | str | None = None, strength: float = 1, resize: str = "crop",
+def sizes_with(number: int, picture: Image.Image | str | None, sizes: Sizes) -> Sizes:
+    """`sizes` with what `size_of` gives for the picture of that number; without it, if there is none."""
+    others = {each: size for each, size in sizes.items() if each != number}
+    size = size_of(picture)
+    return others if size is None else {**others, number: size}
+
+
+def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, resize: str = "crop",
               width: float = 0, height: float = 0, task: str = DEFAULT_TASK) -> str:
-    """What the next generation will do, or why it will do nothing. `size` is what `size_of` gives."""
+    """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
+    that there is, `strength` is the first one's."""
     if not enabled:
         return line(OFF)
-    if not strength:
+    acting = {number: size for number, size in sorted((sizes or {}).items()) if strength or number > 1}
+    if not strength and not acting:
         return line(STRENGTH_ZERO)
     in_the_way = standing_conflict()
     if in_the_way:
         return line(in_the_way, "error")
-    if size is None:
+    if not acting:
         return line(NO_PICTURE, "warning")
-    if isinstance(size, str):
-        return line(size, "error")
-    warning = crop_warning(crop_loss(size, int(width), int(height))) if resize == "crop" else ""
-    return line(f"The picture ({size[0]}x{size[1]}) will be inverted at {int(width)}x{int(height)}"
-                f"{warning}.{ADVICE.get(task, '')}", "warning" if warning else "ready")
+    for number, size in acting.items():
+        if isinstance(size, str):
+            return line(size if number == 1 else f"Picture {number}: {size}", "error")
+    return _going_to_invert(acting, int(width), int(height), resize, task)
+
+
+def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: str) -> str:
+    cuts = {number: crop_warning(crop_loss(size, width, height)) if resize == "crop" else ""
+            for number, size in sizes.items()}
+    if len(sizes) == 1:
+        (number, size), = sizes.items()
+        name = "The picture" if number == 1 else f"Picture {number}"
+        said = f"{name} ({size[0]}x{size[1]}) will be inverted at {width}x{height}{cuts[number]}"
+    else:
+        of_each = (cut.replace(" it ", f" picture {number} ", 1) for number, cut in cuts.items())
+        said = f"{len(sizes)} pictures will be inverted at {width}x{height}" + "".join(of_each)
+    return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
 
 
 def last_run(log: str) -> str:

@@ -51,11 +51,29 @@ def test_two_copies_at_half_weight_are_one_at_full(host, picture, other, job):
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
-def test_two_copies_at_half_weight_are_one_at_full_with_controlnet_units(controlled, picture):
-    fields = {**units({}, {"weight": 0.4}), "batch_size": 3}
-    whole = controlled.make(indetail={"image": picture, **WISH}, **fields)
-    both = controlled.make(indetail=halves(picture), **fields)
-    assert max(difference(a, b) for a, b in zip(whole[:3], both[:3])) <= 2
+BESIDE_UNITS = {"three": dict(batch_size=3), "hires": {**KINDS["hires"], "batch_size": 2},
+                "AND with hires": {**KINDS["hires"], "prompt": "a star AND a heart :0.4"}}
+
+
+@pytest.mark.parametrize("job", BESIDE_UNITS)
+def test_two_copies_at_half_weight_are_one_at_full_with_controlnet_units(controlled, picture, other, job):
+    fields = {**units({}, {"weight": 0.4}), **BESIDE_UNITS[job]}
+    count = fields.get("batch_size", 1)
+    whole = controlled.make(indetail={"image": picture, **WISH}, **fields)[:count]
+    both = controlled.make(indetail=halves(picture), **fields)[:count]
+    assert [difference(*pair) <= 2 for pair in zip(whole, both)] == [True] * count
+    mixed = controlled.make(indetail={"image": picture, **WISH, "images": [{"image": other}]}, **fields)[:count]
+    assert min(changed(*pair) for pair in zip(whole, mixed)) > 1
+    assert controlled.get("/probe/state")[1]["hooks"] == 0
+
+
+@pytest.mark.parametrize("job", ["hires", "AND with hires"])
+def test_black_output_masks_are_plain_beside_controlnet_units(controlled, picture, other, job):
+    fields = {**units({}), **BESIDE_UNITS[job]}
+    count = fields.get("batch_size", 1)
+    wish = {"image": picture, **WISH, "output_mask": BLACK, "images": [{"image": other, "output_mask": BLACK}]}
+    made = controlled.make(indetail=wish, **fields)[:count]
+    assert [difference(*pair) for pair in zip(controlled.make(**fields), made)] == [0] * count
 
 
 @pytest.mark.parametrize("batch", [dict(batch_size=3), dict(n_iter=3), dict(batch_size=2, n_iter=2)], ids=str)
