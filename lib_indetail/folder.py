@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import reprlib
 from collections.abc import Callable
@@ -49,16 +48,6 @@ class PictureFolder:
             return None
         names = sorted(self.names(), key=lambda name: wanted not in name)
         return next((self._open(self._where() / name, name) for name in names if self._hash(name) == wanted), None)
-
-    def keep(self, picture: Image.Image) -> None:
-        """Put an RGB picture there under its hash, unless it is there. A reader never meets half a file."""
-        path = self._where() / f"{picture_hash(picture)}.png"
-        if path.is_file():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
-        picture.save(unfinished, "PNG")
-        unfinished.replace(path)
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._where().resolve())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,22 +57,39 @@ def _mask(given: Any, label: str, picture: Image.Image | None = None) -> Image.I
     """Grey; None where it is white everywhere. Of a canvas what was painted; if nothing was, the canvas itself, unless
     it shows the picture, as it does before one paints."""
     if isinstance(given, Mapping):
-        painted = given.get("mask")
-        if isinstance(painted, Image.Image) and painted.convert("L").getextrema()[1] > 0:
-            return _unless_white(painted.convert("L"))
+        paint = painted(given, label)
+        if paint is not None:
+            return _unless_white(paint)
         given = given.get("image")
-        if isinstance(given, Image.Image) and picture is not None and _are_same(upright_rgb(given), picture):
+        if picture is not None and _are_same(_opened(given, label, upright_rgb), picture):
             return None
+    mask = _opened(given, label, upright_grey)
+    return mask and _unless_white(mask)
+
+
+def painted(canvas: Mapping[str, Any], label: str = "The mask") -> Image.Image | None:
+    """What was painted on a canvas, grey; None if nothing was. Raises BadPicture."""
+    paint = _opened(canvas.get("mask"), label, _paint)
+    return paint if paint is not None and paint.getextrema()[1] > 0 else None
+
+
+def _opened(given: Any, label: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image | None:
+    """What `convert` makes of a picture, or of one as text; None without one."""
     if given is None or given == "":
         return None
-    if isinstance(given, str):
-        try:
-            return _unless_white(decoded(given, upright_grey))
-        except BadPicture as error:
-            raise BadPicture(f"{label}: {error}") from error
     if isinstance(given, Image.Image):
-        return _unless_white(upright_grey(given))
-    raise BadPicture(f"{label} must be a picture as base64 or as a data URI, not {type(given).__name__}.")
+        return convert(given)
+    if not isinstance(given, str):
+        raise BadPicture(f"{label} must be a picture as base64 or as a data URI, not {type(given).__name__}.")
+    try:
+        return decoded(given, convert)
+    except BadPicture as error:
+        raise BadPicture(f"{label}: {error}") from error
+
+
+def _paint(canvas: Image.Image) -> Image.Image:
+    """Where a canvas is opaque; if it is so everywhere by its kind, where it is white."""
+    return canvas.getchannel("A") if "A" in canvas.getbands() else canvas.convert("L")
 
 
 def _unless_white(mask: Image.Image) -> Image.Image | None:
@@ -88,5 +105,5 @@ def _multiplied(alpha: Image.Image | None, mask: Image.Image | None, size: tuple
     return ImageChops.multiply(alpha, mask)
 
 
-def _are_same(a: Image.Image, b: Image.Image) -> bool:
-    return a.size == b.size and a.tobytes() == b.tobytes()
+def _are_same(a: Image.Image | None, b: Image.Image) -> bool:
+    return a is not None and a.size == b.size and a.tobytes() == b.tobytes()

@@ -20,7 +20,7 @@ from lib_indetail.errors import BadPicture
 
 MAX_PIXELS = 100_000_000
 Converted = TypeVar("Converted")
-_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_DATA_URI = re.compile(r"data:[\w./+-]*;base64,", re.IGNORECASE)
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -47,6 +47,13 @@ def decoded(text: str, convert: Callable[[Image.Image], Converted]) -> Converted
     if not data:
         raise BadPicture("The image is empty.")
     return _read(io.BytesIO(data), "The image", convert)
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture as text, exact: PNG in base64, as `decoded` takes it."""
+    data = io.BytesIO()
+    picture.save(data, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _read(source: Path | io.BytesIO, name: str, convert: Callable[[Image.Image], Converted]) -> Converted:

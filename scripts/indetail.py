@@ -19,7 +19,7 @@ if not WHY_NOT:
     from lib_indetail.webui.runtime import runtime
     from lib_indetail.webui.xyz import add_axes
 
-    pages = Pages(runtime.folder)
+    pages = Pages(runtime.found)
     script_callbacks.on_after_component(pages.host_component)
     script_callbacks.on_cfg_denoiser(runtime.rows.listen)
     script_callbacks.on_ui_settings(add_options)

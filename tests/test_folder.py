@@ -75,16 +75,6 @@ def test_a_file_that_changes_has_another_hash(folder, pictures):
     assert pictures.by_hash(picture_hash(plain("red"))) is None
 
 
-def test_a_kept_picture_is_found_by_its_hash_and_kept_once(tmp_path):
-    pictures = PictureFolder(lambda: tmp_path / "new")
-    assert pictures.names() == []
-    for _ in range(2):
-        pictures.keep(plain("pink"))
-    assert pictures.names() == [f"{picture_hash(plain('pink'))}.png"]
-    assert pictures.by_hash(picture_hash(plain("pink"))) is not None
-    assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".png"]
-
-
 def test_the_hash_names_the_pixels_and_not_the_file(tmp_path):
     assert picture_hash(plain("red")) == picture_hash(plain("red"))
     assert picture_hash(plain("red")) != picture_hash(plain("red").transpose(Image.Transpose.ROTATE_90))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -135,6 +137,21 @@ def test_of_a_canvas_what_was_painted_counts_else_what_was_put_there():
     assert Request.of(page(output_mask={"image": HALF, "mask": nothing})).put.tobytes() == HALF.tobytes()
     white = Image.new("RGB", (8, 8), "white")
     assert Request.of(page(output_mask={"image": white, "mask": nothing})).put is None
+
+
+def test_a_canvas_may_come_as_text_as_the_browser_sends_it():
+    def uri(picture):
+        return "data:image/png;base64," + encoded(picture)
+
+    nothing, paint = Image.new("RGBA", (8, 8)), Image.new("RGBA", (8, 8))
+    paint.putalpha(HALF)
+    given = page(image=uri(RED), reference_mask={"image": uri(RED), "mask": uri(paint)})
+    assert Request.of(json.loads(json.dumps(given))).take.tobytes() == HALF.tobytes()
+    assert Request.of(page(image=uri(RED), reference_mask={"image": uri(RED), "mask": uri(nothing)})).take is None
+    put = Request.of(page(output_mask={"image": uri(HALF), "mask": uri(nothing)})).put
+    assert put.tobytes() == HALF.tobytes()
+    with pytest.raises(BadPicture, match="Output mask: The image is not a picture"):
+        Request.of(page(output_mask={"image": uri(HALF), "mask": "AAAA"}))
 
 
 def test_a_reference_mask_lies_where_its_picture_does():

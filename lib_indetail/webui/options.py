@@ -13,7 +13,7 @@ from lib_indetail.settings import TASKS
 SECTION = ("indetail", "InDetail")
 DEFAULTS = {"indetail_cache_mb": 256, "indetail_disk_mb": 256, "indetail_bank_mb": -1,
             "indetail_task": next(iter(TASKS)), "indetail_go_on": False, "indetail_inner": False,
-            "indetail_folder": "indetail_pictures", "indetail_keep": False, "indetail_log": "WARNING"}
+            "indetail_folder": "indetail_pictures", "indetail_keep_mb": 512, "indetail_log": "WARNING"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -30,6 +30,11 @@ def picture_folder() -> Path:
 def chain_folder() -> Path:
     """Where inverted pictures are kept over a restart."""
     return Path(paths_internal.data_path, "indetail_chains")
+
+
+def kept_folder() -> Path:
+    """Where pictures and masks lie that come back with infotext."""
+    return Path(paths_internal.data_path, "indetail_kept")
 
 
 def set_log_level() -> None:
@@ -66,8 +71,9 @@ def add_options() -> None:
     add("indetail_folder", "Picture folder",
         "the XYZ plot takes pictures from it by name, and pasted infotext finds its picture there; a relative folder "
         "lies in the WebUI's data folder", restrict_api=True)
-    add("indetail_keep", "Keep a copy of every image prompt in the picture folder",
-        "so that the picture comes back too when infotext is pasted")
+    add("indetail_keep_mb", "Disk space for pictures and masks that come back with infotext, in MB",
+        "they lie in indetail_kept in the WebUI's data folder, for whoever can read them, the oldest leave first; "
+        "0 keeps none", gr.Slider, {"minimum": 0, "maximum": 8192, "step": 16})
     add("indetail_log", "Log level", "what InDetail writes to the console; DEBUG says most",
         gr.Radio, {"choices": list(LOG_LEVELS)}, onchange=set_log_level)
     set_log_level()

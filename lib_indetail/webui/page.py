@@ -9,7 +9,6 @@ import gradio as gr
 from modules import infotext_utils
 from modules.ui_components import InputAccordion, ToolButton
 
-from lib_indetail.folder import PictureFolder
 from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
 from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
@@ -35,14 +34,14 @@ PICTURE_HEIGHT = 260
 class Pages:
     """The accordions of both tabs. The host makes its components one by one and tells us of each."""
 
-    def __init__(self, folder: PictureFolder) -> None:
-        self._folder = folder
+    def __init__(self, find: pasting.Find) -> None:
+        self._find = find
         self._pages: dict[str, Page] = {}
         self._host: dict[str, dict[str, gr.components.Component]] = {tab: {} for tab in TABS}
 
     def build(self, tab: str, elem_id: Callable[[str], str]) -> Page:
         """May be called again for a page that is thrown away: the API asks for default values so."""
-        self._pages[tab] = Page(tab, elem_id, self._folder)
+        self._pages[tab] = Page(tab, elem_id, self._find)
         return self._pages[tab]
 
     def host_component(self, component: gr.components.Component, elem_id: str | None = None, **_) -> None:
@@ -60,8 +59,8 @@ class Pages:
 class Page:
     """The controls of one tab, and what happens between them. `tab` is "txt2img" or "img2img"."""
 
-    def __init__(self, tab: str, elem_id: Callable[[str], str], folder: PictureFolder):
-        self.tab, self._folder = tab, folder
+    def __init__(self, tab: str, elem_id: Callable[[str], str], find: pasting.Find):
+        self.tab, self._find = tab, find
         task = options.value("indetail_task")
         task = task if task in TASKS else next(iter(TASKS))
         with InputAccordion(False, label="InDetail", elem_id=elem_id("enabled")) as self.enabled:
@@ -110,7 +109,7 @@ class Page:
 
     def paste_fields(self) -> tuple[list, list]:
         """What pasted infotext goes into, and what the host sends from tab to tab."""
-        return pasting.paste_fields(self._fields, self.pasted)
+        return pasting.paste_fields(self._fields, self.pasted, self._find)
 
     def wire(self, host: dict[str, gr.components.Component]) -> None:
         """Connect the controls with the host's own components, by the names in `HOST`."""
@@ -124,7 +123,7 @@ class Page:
         self.task.input(task_values, self.task, self._in_order, **QUIET)
         self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
         self.settings["side"].change(None, _js=f"() => indetailGrey('{self.tab}')")
-        self.pasted.change(partial(pasting.receive, self._folder), [self.pasted, *self._pictures],
+        self.pasted.change(pasting.receive, [self.pasted, *self._pictures],
                            [self.notice, *self._pictures], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
+from PIL import Image
 
 from lib_indetail import infotext
 from lib_indetail.errors import BadPicture
-from lib_indetail.folder import PictureFolder
 from lib_indetail.image_prompt import image_prompt
-from lib_indetail.picture import picture_hash
+from lib_indetail.picture import data_uri, picture_hash
 from lib_indetail.request import FURTHER, PICTURE, POSITIONS, Request, numbered
 from lib_indetail.settings import Settings
 
@@ -36,18 +37,26 @@ def write(p, request: Request | None) -> None:
         p.extra_generation_params.update(infotext.written(request))
 
 
+Find = Callable[[str], Image.Image | None]
+"""The picture or mask with a hash, if it was kept."""
+
+
 @dataclass(frozen=True)
 class Pasted:
     """What a paste puts into one control. Equal for both tabs, by which the host pairs them when it sends from one to
     the other."""
 
     name: str
+    find: Find = dataclasses.field(compare=False)
 
     def __call__(self, lines: Mapping[str, Any]) -> Any:
         """The value, or None to leave the control as it is; a picture made without us switches InDetail off."""
         restored = infotext.read(lines)
         if restored is None:
             return False if self.name == "enabled" else None
+        if self.name in PICTURES:
+            picture = self.find(restored.images[self.name]) if self.name in restored.images else None
+            return picture and data_uri(picture)
         return restored.values.get(self.name)
 
 
@@ -58,15 +67,15 @@ def told(lines: Mapping[str, Any]) -> str:
     return json.dumps({**said, "paste": next(_pastes)})
 
 
-def paste_fields(controls: Mapping[str, gr.components.Component], notice: gr.components.Component):
-    """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the picture."""
-    sent = [PasteField(controls[name], Pasted(name)) for name in POSITIONS]
+def paste_fields(controls: Mapping[str, gr.components.Component], notice: gr.components.Component, find: Find):
+    """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the pictures."""
+    sent = [PasteField(controls[name], Pasted(name, find)) for name in POSITIONS]
     return [*sent, PasteField(notice, told)], [field.function for field in sent]
 
 
-def receive(folder: PictureFolder, said: str, *given: Any) -> list[Any]:
+def receive(said: str, *given: Any) -> list[Any]:
     """After a paste: a line about what is missing, and for each of the `PICTURES` what becomes of it. `given` are those
-    of the page. The first picture stays if the settings name none; others go."""
+    of the page, with what was found in their places. The first picture stays if the settings name none; others go."""
     try:
         paste = json.loads(said)
     except ValueError:
@@ -75,34 +84,25 @@ def receive(folder: PictureFolder, said: str, *given: Any) -> list[Any]:
     if "images" in paste:
         fields = dict(zip(PICTURES, given))
         for number in (1, *FURTHER):
-            changed, missing = _restored(folder, number, fields, paste["images"])
-            updates |= changed
+            left_over, missing = _compared(number, fields, paste["images"])
+            updates |= dict.fromkeys(left_over, gr.update(value=None))
             lines += missing
     return ["".join(f"<p class='indetail-warning'>{html.escape(line)}</p>" for line in lines), *updates.values()]
 
 
-def _restored(folder: PictureFolder, number: int, fields: Mapping[str, Any],
-              hashes: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Of one image prompt the fields that change, and lines about what is not here."""
-    updates, lines = {}, []
+def _compared(number: int, fields: Mapping[str, Any], hashes: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Of one image prompt the fields that the settings do not name, and lines about what is not here."""
+    left_over, lines = [], []
     names = {name: name if number == 1 else numbered(name, number) for name in PICTURE}
     given = {name: fields[field] for name, field in names.items()}
-    wanted = {name: hashes.get(field) for name, field in names.items()}
-    if wanted["image"] and wanted["image"] != _hashes(number, given)["image"]:
-        found = _found(folder, wanted["image"])
-        if found is None:
-            lines.append(_missing(number, wanted["image"], given["image"] is not None))
-        else:
-            given["image"] = found
-            updates[names["image"]] = gr.update(value=found)
     have = _hashes(number, given)
     for name, field in names.items():
-        if not wanted[name] and have[name] and (number, name) != (1, "image"):
-            updates[field] = gr.update(value=None)
-        if name != "image" and wanted[name] and wanted[name] != have[name]:
-            lines.append(f"The {name.replace('_', ' ')}{_of(number)} of these settings ({wanted[name]}) is not here: "
-                         "draw it, or drop it in.")
-    return updates, lines
+        wanted = hashes.get(field)
+        if wanted and wanted != have[name]:
+            lines.append(_missing(name, number, wanted, given[name] is not None))
+        if not wanted and have[name] and field != "image":
+            left_over.append(field)
+    return left_over, lines
 
 
 def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, str | None]:
@@ -115,20 +115,9 @@ def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, str | None]:
     return {name: picture and picture_hash(picture) for name, picture in pictures}
 
 
-def _found(folder: PictureFolder, wanted: str):
-    try:
-        return folder.by_hash(wanted)
-    except (BadPicture, OSError):
-        return None
-
-
-def _missing(number: int, wanted: str, another: bool) -> str:
+def _missing(name: str, number: int, wanted: str, another: bool) -> str:
+    what = ("picture" if name == "image" else name.replace("_", " ")) + ("" if number == 1 else f" {number}")
     if another:
-        return (f"These settings were used with another picture{_of(number)} ({wanted}), which is not here; yours is "
-                "kept.")
-    return (f"The picture{_of(number)} of these settings ({wanted}) is not here: drop it in. "
-            "Settings > InDetail can keep a copy of every picture.")
-
-
-def _of(number: int) -> str:
-    return "" if number == 1 else f" {number}"
+        return f"These settings were used with another {what} ({wanted}), which is not here; yours is kept."
+    return f"The {what} of these settings ({wanted}) is not here any more: drop it in. " \
+           "Settings > InDetail says how much is kept."

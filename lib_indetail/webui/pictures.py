@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import gradio as gr
 from PIL import Image
 
+from lib_indetail.image_prompt import painted
 from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, numbered
 from lib_indetail.webui.controls import QUIET, controls
 
@@ -23,22 +24,19 @@ Fields = dict[str, gr.components.Component]
 
 
 class PictureField(gr.Image):
-    """An image field that passes on as text what cannot be read as a picture, so that its refusal is ours to word."""
+    """An image field that passes on what the browser sends, as text: a data URI, or two of a canvas and its paint. So
+    the arguments of a generation can be sent as JSON, and the refusal of what is no picture is ours to word."""
 
     is_template = True
 
     def preprocess(self, x):
-        try:
-            return super().preprocess(x)
-        except Exception:
-            return x
+        return x
 
     def postprocess(self, y):
         """A canvas that is sent to the other tab arrives there as what was painted, if anything was."""
-        if isinstance(y, dict):
-            painted = y["mask"]
-            y = painted if isinstance(painted, Image.Image) and painted.getbbox() else y["image"]
-        return super().postprocess(y)
+        if isinstance(y, Mapping):
+            y = painted(y) or y.get("image")
+        return y if isinstance(y, str) and y.startswith("data:") else super().postprocess(y)
 
 
 def masks(elem_id: Callable[[str], str]) -> tuple[Fields, dict[str, gr.Button]]:
@@ -58,8 +56,7 @@ def masks(elem_id: Callable[[str], str]) -> tuple[Fields, dict[str, gr.Button]]:
 def wire_masks(picture: gr.components.Component, fields: Fields, buttons: dict[str, gr.Button],
                size: list[gr.components.Component]) -> None:
     """`size` are the new image's width and height."""
-    buttons["reference_mask"].click(lambda given: given if isinstance(given, Image.Image) else None, picture,
-                                    fields["reference_mask"], **QUIET)
+    buttons["reference_mask"].click(lambda given: given, picture, fields["reference_mask"], **QUIET)
     buttons["output_mask"].click(lambda *size: Image.new("RGB", tuple(map(int, size)), "white"), size,
                                  fields["output_mask"], **QUIET)
 

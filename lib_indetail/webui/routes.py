@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 from collections.abc import Callable
 from secrets import compare_digest
 from typing import Any
@@ -12,11 +10,10 @@ from typing import Any
 import fastapi
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from modules import shared
-from PIL import Image
 
 from lib_indetail import __version__
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
-from lib_indetail.picture import picture_hash
+from lib_indetail.picture import data_uri, picture_hash
 from lib_indetail.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIONS, Request
 from lib_indetail.settings import TASKS, Settings
 from lib_indetail.webui import kept
@@ -68,7 +65,7 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
         raise fastapi.HTTPException(422, str(error)) from error
     except Interrupted as error:
         raise fastapi.HTTPException(409, "The inversion was interrupted.") from error
-    return {"image": _png(seen.image), "latent_error": seen.error.latent, "psnr": seen.error.psnr,
+    return {"image": data_uri(seen.image).partition(",")[2], "latent_error": seen.error.latent, "psnr": seen.error.psnr,
             "note": seen.note, "picture": picture_hash(seen.picture)}
 
 
@@ -105,12 +102,6 @@ def _side(name: str, value: Any) -> int:
         raise BadSetting(f"{name.capitalize()} must be a multiple of {SIZE['multiple']} from {SIZE['low']} to "
                          f"{SIZE['high']}.")
     return value
-
-
-def _png(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    return base64.b64encode(data.getvalue()).decode()
 
 
 def _invert_body() -> dict[str, Any]:

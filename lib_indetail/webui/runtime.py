@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import sys
 
 import psutil
@@ -11,6 +12,7 @@ from PIL import Image
 from lib_indetail.cache import Cache
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.folder import PictureFolder
+from lib_indetail.keeping import PictureStore
 from lib_indetail.request import Request
 from lib_indetail.store import ChainStore
 from lib_indetail.webui import options, pasting, sampling
@@ -20,6 +22,7 @@ from lib_indetail.webui.preparing import Preparer
 logger = logging.getLogger(__name__)
 OVERRIDES = "indetail_overrides"
 """Attribute of a `p`: named fields that stand above its arguments. {"enabled": False} switches InDetail off."""
+_REQUEST = "_indetail_request"
 
 
 class Runtime:
@@ -31,15 +34,20 @@ class Runtime:
         self.preparer = Preparer(self.latents, self.chains, self.banks, self.store)
         self.rows = DenoiserRows()
         self.folder = PictureFolder(options.picture_folder)
+        self.kept = PictureStore(options.kept_folder, lambda: int(options.value("indetail_keep_mb")) * 2**20)
 
     def begin(self, p, args: tuple) -> None:
         """When a generation begins: its infotext says what was asked for, unless it is an inner pass left as it is."""
         if is_inner() and not options.value("indetail_inner"):
             return
         try:
-            pasting.write(p, self._request(p, args))
+            request = self._request(p, args)
         except (BadSetting, BadPicture):
             pasting.write(p, None)
+            return
+        pasting.write(p, request)
+        if request.acts:
+            self._keep(request)
 
     def arm(self, p, args: tuple) -> None:
         """Before every sampling call: let InDetail act in it, or refuse it with a reason."""
@@ -57,9 +65,6 @@ class Runtime:
             say(p, "left out of an inner pass")
             return
         logger.debug("%s, %s", request.task, request.settings)
-        if options.value("indetail_keep"):
-            for prompt in request.prompts:
-                self._keep(p, prompt.picture)
         sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
 
     def _bank_budget(self) -> int:
@@ -69,13 +74,27 @@ class Runtime:
 
     @staticmethod
     def _request(p, args: tuple) -> Request:
-        return Request.of(args, getattr(p, OVERRIDES, None))
+        """Pictures are decoded once for all passes of a generation: the last request stays with `p`."""
+        given = [*args, getattr(p, OVERRIDES, None)]
+        before, request = getattr(p, _REQUEST, ([], None))
+        if len(before) != len(given) or not all(map(operator.is_, before, given)):
+            request = Request.of(args, given[-1])
+            setattr(p, _REQUEST, (given, request))
+        return request
 
-    def _keep(self, p, picture: Image.Image) -> None:
+    def _keep(self, request: Request) -> None:
+        """What the infotext names."""
+        for prompt in (request.first, *request.further):
+            for picture in (prompt.picture, prompt.take, prompt.put):
+                if picture is not None:
+                    self.kept.keep(picture)
+
+    def found(self, wanted: str) -> Image.Image | None:
+        """The picture or mask with that hash, as it was kept or as it lies in the picture folder."""
         try:
-            self.folder.keep(picture)
-        except OSError as error:
-            say(p, f"the picture could not be kept in the picture folder: {error.strerror}")
+            return self.kept.by_hash(wanted) or self.folder.by_hash(wanted)
+        except (BadPicture, OSError):
+            return None
 
     def forget(self) -> None:
         """Forget everything prepared, also on disk."""

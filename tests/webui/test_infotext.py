@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from lib_indetail import __version__
 from lib_indetail.picture import decoded_picture, picture_hash
+from tests.webui.host import difference, encoded
 
 CHANGED = {"lambda_image": 0.35, "nodes": 10, "inversion_text": "own text", "own_text": "a circle, red: very",
            "end": 0.9}
@@ -76,12 +78,28 @@ def test_what_was_skipped_says_both(host, picture):
     assert "InDetail skipped: InDetail cannot act" in text.replace('"', "")
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_image_prompts_are_kept_only_if_asked_for(host, picture, keep):
-    host.options(indetail_keep=keep)
-    host.make(indetail={"image": picture, "nodes": 10})
-    kept = host.folder / "indetail_pictures" / f"{picture_hash(decoded_picture(picture))}.png"
-    assert kept.is_file() == keep
-    if keep:
-        assert picture_hash(Image.open(kept)) == picture_hash(decoded_picture(picture))
-        kept.unlink()
+@pytest.mark.parametrize("room", [0, 64])
+def test_pictures_and_masks_are_kept_if_there_is_room(host, picture, room):
+    host.options(indetail_keep_mb=room)
+    mask = Image.new("L", (128, 128), 200 + room)
+    host.make(indetail={"image": picture, "nodes": 10, "output_mask": encoded(mask)})
+    for each in (decoded_picture(picture), mask):
+        kept = host.folder / "indetail_kept" / f"{picture_hash(each)}.png"
+        assert kept.is_file() == bool(room)
+        if room:
+            assert picture_hash(Image.open(kept)) == picture_hash(each)
+            kept.unlink()
+    assert host.get("/indetail/cache")[1]["kept_pictures"] == 0
+
+
+def test_infotext_alone_makes_the_picture_again_by_api(host, picture):
+    turned = encoded(decoded_picture(picture).transpose(Image.Transpose.ROTATE_90))
+    wish = {"image": picture, "nodes": 10, "output_mask": encoded(Image.new("L", (128, 128), 180)),
+            "images": [{"image": turned, "weight": 0.4}]}
+    made, = host.make(indetail=wish)
+    status, answer = host.post("/sdapi/v1/txt2img", {"infotext": infotext(made)})
+    assert status == 200, answer
+    assert difference(base64.b64decode(answer["images"][0]), made) == 0
+    host.options(indetail_keep_mb=0)
+    status, answer = host.post("/sdapi/v1/txt2img", {"infotext": infotext(made)})
+    assert status == 422 and "has no picture" in answer["errors"], answer

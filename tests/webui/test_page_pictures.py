@@ -30,6 +30,17 @@ def adding(person, picture, other):
     return person
 
 
+def stroke(person, name: str) -> None:
+    """One stroke of the brush across the middle of a canvas."""
+    person.own(name).scroll_into_view_if_needed()
+    box = person.own(name).locator("canvas").last.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    person.page.mouse.move(*middle)
+    person.page.mouse.down()
+    person.page.mouse.move(middle[0] + 30, middle[1], steps=5)
+    person.page.mouse.up()
+
+
 def shown(person) -> str:
     return Image.open(io.BytesIO(person.result())).info["parameters"]
 
@@ -44,6 +55,18 @@ def test_a_picture_is_added_and_removed(adding, other):
     adding.generate()
     assert "InDetail 2" not in shown(adding)
     assert adding.own_errors() == []
+
+
+def test_the_status_line_speaks_of_all_pictures(adding, picture):
+    adding.wait_for("plan", "2 pictures will be inverted at 128x128.")
+    adding.own("image").locator("button[aria-label=Clear]").click()
+    adding.wait_for("plan", "Picture 2 (128x128) will be inverted at 128x128.")
+    adding.drop(encoded(Image.new("RGB", (128, 64), "red")))
+    adding.wait_for("plan", "2 pictures will be inverted at 128x128; cropping picture 1 to shape cuts off 50% of it.")
+    adding.set("strength", 0)
+    adding.wait_for("plan", "Picture 2 (128x128) will be inverted at 128x128.")
+    adding.own("image_2").locator("button[aria-label=Clear]").click()
+    adding.wait_for("plan", "Strength is 0")
 
 
 def test_a_further_picture_has_settings_of_its_own_if_asked(adding):
@@ -78,13 +101,7 @@ def test_masks_are_painted_on_the_picture_and_on_an_empty_image(person, picture)
     person.generate()
     assert "mask" not in shown(person) and "mask" not in before
     for name in ("reference_mask", "output_mask"):
-        person.own(name).scroll_into_view_if_needed()
-        box = person.own(name).locator("canvas").last.bounding_box()
-        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        person.page.mouse.move(*middle)
-        person.page.mouse.down()
-        person.page.mouse.move(middle[0] + 30, middle[1], steps=5)
-        person.page.mouse.up()
+        stroke(person, name)
     person.shot("painted")
     person.generate()
     assert "InDetail reference mask" in shown(person) and "InDetail output mask" in shown(person)
@@ -107,6 +124,7 @@ def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(b
     half.paste(255, (0, 0, 64, 128))
     wish = {"image": picture, "nodes": 10, "output_mask": encoded(half),
             "images": [{"image": other, "weight": 0.4, "lambda_image": 0.2}]}
+    host.options(indetail_keep_mb=0)
     made, = host.make(indetail=wish, steps=4, cfg_scale=7)
     one = Person(browser, host)
     one.enable()
@@ -127,6 +145,26 @@ def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(b
     one.drop(encoded(half), "output_mask")
     one.page.wait_for_timeout(1000)
     one.generate()
+    assert (pixels(one.result()) == pixels(made)).all()
+    assert one.own_errors() == []
+    one.page.close()
+
+
+def test_a_result_brings_back_all_pictures_and_masks_that_were_kept(browser, host, picture, other):
+    half = Image.new("L", (128, 128))
+    half.paste(255, (0, 0, 64, 128))
+    wish = {"image": picture, "nodes": 10, "output_mask": encoded(half), "images": [
+        {"image": other, "weight": 0.4, "lambda_image": 0.2, "reference_mask": encoded(half)}]}
+    made, = host.make(indetail=wish, steps=4, cfg_scale=7)
+    one = Person(browser, host)
+    one.enable()
+    one.drop(other)
+    one.send_from_png_info(made)
+    one.page.wait_for_selector("#script_txt2img_indetail_image_2 img", state="attached", timeout=30_000)
+    one.page.wait_for_timeout(1000)
+    assert one.own("notice").inner_text() == ""
+    one.generate()
+    assert "InDetail 2 reference mask" in shown(one)
     assert (pixels(one.result()) == pixels(made)).all()
     assert one.own_errors() == []
     one.page.close()
@@ -178,3 +216,18 @@ def test_send_to_img2img_takes_all_pictures_and_masks_along(adding):
     for line in ("InDetail image", "InDetail 2 image", "InDetail 2 weight", "InDetail output mask"):
         value = sent.split(f"{line}: ")[1].split(",")[0]
         assert f"{line}: {value}" in shown(adding)
+
+
+def test_a_pages_arguments_are_json_and_give_the_same_picture_by_api(adding, host):
+    adding.set("lambda_image", 0.7)
+    adding.own("masks").locator(".label-wrap").first.click()
+    adding.own("paint_reference_mask").click()
+    adding.own("reference_mask").locator("canvas").last.wait_for(state="visible")
+    adding.page.wait_for_timeout(1000)
+    stroke(adding, "reference_mask")
+    adding.fill("#txt2img_seed input", 7)
+    adding.generate()
+    arguments = host.get("/probe/arguments")[1]
+    assert arguments[0] is True and "InDetail reference mask" in shown(adding) and "InDetail 2 image" in shown(adding)
+    replayed, = host.make(indetail=arguments, steps=4, cfg_scale=7)
+    assert np.array_equal(pixels(replayed), pixels(adding.result()))

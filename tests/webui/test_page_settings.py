@@ -46,12 +46,13 @@ def assert_restored(person) -> None:
 
 
 def test_the_journey_of_a_result_through_png_info_back_to_the_controls(browser, host, person, picture, made):
+    host.options(indetail_keep_mb=0)
     text = Image.open(io.BytesIO(made)).info["parameters"]
     assert "InDetail lambda: 0.35" in text and picture_hash(decoded_picture(picture)) in text
     other = Person(browser, host)
     other.send_from_png_info(made)
     assert_restored(other)
-    other.wait_for("notice", "is not here: drop it in")
+    other.wait_for("notice", "is not here any more: drop it in")
     assert not other.has_picture()
     other.shot("restored-without-picture")
     other.drop(picture)
@@ -74,6 +75,7 @@ def test_a_picture_that_is_there_already_stays_and_nothing_is_missing(person, ma
 
 
 def test_another_picture_in_the_field_is_kept_and_that_is_said(browser, host, made, picture):
+    host.options(indetail_keep_mb=0)
     other = Person(browser, host)
     other.enable()
     turned = io.BytesIO()
@@ -87,20 +89,15 @@ def test_another_picture_in_the_field_is_kept_and_that_is_said(browser, host, ma
 
 
 def test_a_kept_picture_comes_back(browser, host, picture):
-    host.options(indetail_keep=True)
     file, = host.make(indetail={"image": picture, "lambda_image": 0.35, "nodes": 10})
-    kept = host.folder / "indetail_pictures" / f"{picture_hash(decoded_picture(picture))}.png"
-    try:
-        other = Person(browser, host)
-        other.send_from_png_info(file)
-        other.own("image").locator("img").wait_for(timeout=30_000)
-        assert other.own("notice").inner_text() == ""
-        other.page.locator("#txt2img_generate").click()
-        other.wait_for("last", "still there")
-        assert (pixels(other.result()) == pixels(file)).all()
-        other.page.close()
-    finally:
-        kept.unlink()
+    other = Person(browser, host)
+    other.send_from_png_info(file)
+    other.own("image").locator("img").wait_for(timeout=30_000)
+    assert other.own("notice").inner_text() == ""
+    other.page.locator("#txt2img_generate").click()
+    other.wait_for("last", "still there")
+    assert (pixels(other.result()) == pixels(file)).all()
+    other.page.close()
 
 
 def test_infotext_of_a_newer_version_says_what_was_not_understood(person):
@@ -222,6 +219,6 @@ def test_the_settings_page_has_our_section(person):
     person.page.locator("#settings > .tab-nav button", has_text="InDetail").click()
     shown = person.page.locator("#settings_indetail").inner_text()
     for label in ("Memory for inverted pictures, in MB", "Task that the page starts with", "Go on without InDetail",
-                  "Act in inner passes too", "Picture folder", "Keep a copy of every image prompt", "Log level"):
+                  "Act in inner passes too", "Picture folder", "Disk space for pictures and masks", "Log level"):
         assert label in shown
     person.shot("settings")

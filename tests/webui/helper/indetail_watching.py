@@ -42,6 +42,7 @@ class Probe:
         self.case = None
         self.latents: list[list[float]] = []
         self.nested = None
+        self.arguments = "null"  # InDetail's own, of the last generation
         self.prompts: list[str] | None = None
 
     def unet_called(self, module, args, kwargs):

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 
 import psutil
 import torch
@@ -31,6 +32,8 @@ class ProbeScript(scripts.Script):
         return []
 
     def process(self, p, *args):
+        with contextlib.suppress(TypeError):
+            probe.arguments = json.dumps(indetail.arguments(p))
         if probe.prompts:
             p.all_prompts = probe.prompts
 
@@ -196,6 +199,11 @@ def add_routes(_, app: FastAPI):
                     "callbacks_cfg_denoiser"]],
                 "memory_mb": psutil.Process().memory_info().rss / 2**20,
                 "tensors": sum(torch.is_tensor(each) for each in gc.get_objects())}
+
+    @app.get("/probe/arguments")
+    def arguments():
+        """Of the last generation, if they can be written as JSON."""
+        return json.loads(probe.arguments)
 
     @app.get("/probe/external")
     def external():
