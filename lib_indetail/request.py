@@ -7,12 +7,14 @@ import dataclasses
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.image_prompt import ImagePrompt, image_prompt
+from lib_indetail.presets import Presets, built_in
 from lib_indetail.settings import SHARED, TASKS, Settings
 from lib_indetail.table import no_such
 
@@ -37,8 +39,9 @@ def numbered(name: str, number: int) -> str:
 POSITIONS = ("enabled", "image", "task", *SETTINGS, "reference_mask", "output_mask",
              *(numbered(name, number) for number in FURTHER for name in OF_FURTHER))
 """The order of the page's values and of the API's positional arguments. Only ever appended to."""
-FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images")
-"""What one object may have in their place; "images" is a list of objects, one for each further picture."""
+FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset")
+"""What one object may have in their place; "images" is a list of objects, one for each further picture; "preset" is
+the name of settings above which the others stand."""
 FIELDS_OF_IMAGES = (*PICTURE, *(name for name in SETTINGS if name not in SHARED))
 
 
@@ -69,12 +72,15 @@ class Request:
         return self.enabled and bool(self.prompts)
 
     @classmethod
-    def of(cls, args: Sequence[Any], changes: Mapping[str, Any] | None = None) -> Request:
-        """From positional values, or from one object with named fields in their place; `changes` come on top.
+    def of(cls, args: Sequence[Any], changes: Mapping[str, Any] | None = None,
+           presets: Presets | None = None) -> Request:
+        """From positional values, or from one object with named fields in their place; `changes` come on top. Without
+        `presets` there are only the built-in ones.
 
         Raises BadSetting or BadPicture, but not for a request that is switched off.
         """
-        fields = _one_by_one(_named(args, changes or {}))
+        expanded = partial(_expanded, presets)
+        fields = _one_by_one(_named([expanded(args[0]), *args[1:]] if args else [], expanded(changes or {})))
         enabled = fields.pop("enabled")
         if not isinstance(enabled, bool):
             raise BadSetting(f"Enabled must be true or false, not {reprlib.repr(enabled)}.")
@@ -138,6 +144,17 @@ def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     left_out |= {numbered(name, number) for number in FURTHER if not fields.get(numbered("own", number))
                  for name in IF_OWN}
     return {**{name: value for name, value in fields.items() if name not in left_out}, **changes}
+
+
+def _expanded(presets: Presets | None, fields: Any) -> Any:
+    """Named fields with a preset's values in the place of its name."""
+    if not isinstance(fields, Mapping) or "preset" not in fields:
+        return fields
+    rest = {name: value for name, value in fields.items() if name != "preset"}
+    if rest.get("enabled", True) is False:
+        return rest
+    preset = presets.get(fields["preset"]) if presets else built_in(fields["preset"])
+    return {**preset.complete, **rest}
 
 
 def _is_drawing(value: Mapping) -> bool:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib_indetail.errors import InDetailError
-from lib_indetail.request import Request
 from lib_indetail.settings import Settings
-from lib_indetail.webui.runtime import OVERRIDES
+from lib_indetail.webui.runtime import OVERRIDES, runtime
 
 TITLE = "InDetail"
 
@@ -17,13 +16,13 @@ TITLE = "InDetail"
 def settings(p, **changes: Any) -> Settings | None:
     """The settings with which `p` will be generated, or None if InDetail is off for it.
 
-    `changes` are named fields (also `enabled`, `image` and `task`) that stand above the arguments of `p` from now
-    on. Raises InDetailError, with one sentence, for values that cannot be used.
+    `changes` are named fields (also `enabled`, `image`, `task` and `preset`) that stand above the arguments of `p`
+    from now on. Raises InDetailError, with one sentence, for values that cannot be used.
     """
     if changes:
         change(p, **changes)
     try:
-        request = Request.of(arguments(p), overrides(p))
+        request = runtime.request(arguments(p), overrides(p))
     except ValueError as error:
         raise InDetailError(str(error)) from error
     return request.settings if request.acts else None

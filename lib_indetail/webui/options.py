@@ -37,6 +37,11 @@ def kept_folder() -> Path:
     return Path(paths_internal.data_path, "indetail_kept")
 
 
+def preset_file() -> Path:
+    """A person's own presets."""
+    return Path(paths_internal.data_path, "indetail_presets.json")
+
+
 def set_log_level() -> None:
     """As chosen; on a host that was started without a log of its own, to the console."""
     logger, level = logging.getLogger("lib_indetail"), value("indetail_log")

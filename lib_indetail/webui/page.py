@@ -23,6 +23,8 @@ from lib_indetail.webui.pictures import (
     masks,
     wire_masks,
 )
+from lib_indetail.webui.presets import HELP as PRESET_HELP
+from lib_indetail.webui.presets import PresetControls
 from lib_indetail.webui.preview import preview
 from lib_indetail.webui.status import last_run, plan_text, sizes_with
 
@@ -74,6 +76,7 @@ class Page:
             self.notice = gr.HTML("", elem_id=elem_id("notice"), elem_classes="indetail")
             self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
             self.task = gr.Radio(list(TASKS), value=task, label="Task", elem_id=elem_id("task"))
+            self.presets = PresetControls(elem_id)
             self.settings = controls(BASIC, elem_id, task)
             with gr.Accordion("Masks", open=False, elem_id=elem_id("masks")):
                 self.masks, self._paint = masks(elem_id)
@@ -120,6 +123,7 @@ class Page:
         text_mode = self.settings["inversion_text"]
         text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, self.settings["own_text"],
                          **QUIET)
+        self.presets.wire([self.task, *self._in_order])
         self.task.input(task_values, self.task, self._in_order, **QUIET)
         self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
         self.settings["side"].change(None, _js=f"() => indetailGrey('{self.tab}')")
@@ -149,8 +153,9 @@ class Page:
 
 
 def _help() -> dict[str, str]:
-    """Of masks and further pictures, by name in the page."""
+    """Of masks, presets and further pictures, by name in the page."""
     of_masks = {name: help for name, (_, _, help) in MASKS.items()}
     of_further = {**of_masks, "own": OWN_HELP,
                   **{name: TABLE[name].metadata["help"] for name in (*ALWAYS_OWN, *IF_OWN)}}
-    return {**of_masks, **{f"{name}_{number}": help for number in FURTHER for name, help in of_further.items()}}
+    return {**of_masks, **PRESET_HELP,
+            **{f"{name}_{number}": help for number in FURTHER for name, help in of_further.items()}}

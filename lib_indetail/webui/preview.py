@@ -39,7 +39,7 @@ class Preview:
 def preview(picture, task: str, width: float, height: float, prompt: str, *settings):
     """The page's button: the reconstruction, and a sentence with its error or with the reason why there is none."""
     try:
-        request = Request.of([True, picture, task, *settings])
+        request = runtime.request([True, picture, task, *settings])
         seen = previewed(request, prompt, int(width), int(height))
     except (BadSetting, BadPicture, CannotAct, Interrupted) as error:
         return gr.update(visible=False), line(str(error), "error")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from secrets import compare_digest
 from typing import Any
 
@@ -14,10 +15,12 @@ from modules import shared
 from lib_indetail import __version__
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.picture import data_uri, picture_hash
-from lib_indetail.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIONS, Request
+from lib_indetail.presets import BUILT_IN
+from lib_indetail.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIONS
 from lib_indetail.settings import TASKS, Settings
 from lib_indetail.webui import kept
 from lib_indetail.webui.preview import previewed
+from lib_indetail.webui.runtime import runtime
 
 SIZE = dict(low=64, high=4096, multiple=8)
 _BASIC = fastapi.Depends(HTTPBasic(auto_error=False))
@@ -36,6 +39,10 @@ def add_routes(demo, app: fastapi.FastAPI) -> None:
     router.add_api_route("/cache", kept.kept, summary="What is kept of inverted pictures")
     router.add_api_route("/cache", kept.forget, methods=["DELETE"],
                          summary="Forget all inverted pictures, also on disk")
+    router.add_api_route("/presets", presets, summary="All presets, and what is not understood of them")
+    router.add_api_route("/presets", save_preset, methods=["PUT"], summary="Save one: its name, and settings by name")
+    router.add_api_route("/presets/rename", rename_preset, methods=["POST"], summary="Give one another name")
+    router.add_api_route("/presets", delete_preset, methods=["DELETE"], summary="Delete one")
     app.include_router(router)
 
 
@@ -60,13 +67,49 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
         if not isinstance(prompt, str):
             raise BadSetting("Prompt must be a text.")
         width, height = (_side(name, fields.pop(name, 512)) for name in ("width", "height"))
-        seen = previewed(Request.of([fields]), prompt, width, height)
+        seen = previewed(runtime.request([fields]), prompt, width, height)
     except (BadSetting, BadPicture, CannotAct) as error:
         raise fastapi.HTTPException(422, str(error)) from error
     except Interrupted as error:
         raise fastapi.HTTPException(409, "The inversion was interrupted.") from error
     return {"image": data_uri(seen.image).partition(",")[2], "latent_error": seen.error.latent, "psnr": seen.error.psnr,
             "note": seen.note, "picture": picture_hash(seen.picture)}
+
+
+def presets() -> dict[str, Any]:
+    """By name: values that differ from the defaults, what speaks for them, and what is not understood."""
+    with _refusals():
+        own = {name: runtime.presets.get(name) for name in runtime.presets.names()}
+    return {"presets": {name: {"values": each.values, "why": each.why, "not_understood": each.strange,
+                               "built_in": name in BUILT_IN} for name, each in own.items()},
+            "notes": runtime.presets.notes()}
+
+
+def save_preset(body: dict = _BODY) -> dict[str, Any]:
+    fields = dict(body)
+    with _refusals():
+        runtime.presets.save(fields.pop("name", None), fields)
+    return presets()
+
+
+def rename_preset(body: dict = _BODY) -> dict[str, Any]:
+    with _refusals():
+        runtime.presets.rename(body.get("name"), body.get("to"))
+    return presets()
+
+
+def delete_preset(name: str) -> dict[str, Any]:
+    with _refusals():
+        runtime.presets.delete(name)
+    return presets()
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except BadSetting as error:
+        raise fastapi.HTTPException(422, str(error)) from error
 
 
 def _admission(app: fastapi.FastAPI) -> Callable:
@@ -110,6 +153,7 @@ def _invert_body() -> dict[str, Any]:
         "image": {"type": "string", "description": "The picture, as base64 or as a data URI."},
         "prompt": {"type": "string", "default": "", "description": "For the inversion text."},
         "width": {"type": "integer", "default": 512}, "height": {"type": "integer", "default": 512},
+        "preset": {"type": "string", "description": "The name of settings that stand under the others."},
         "task": {"type": "string", "enum": list(TASKS), "default": DEFAULT_TASK}}
     for setting in dataclasses.fields(Settings):
         properties[setting.name] = _property(setting)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import operator
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psutil
 from PIL import Image
@@ -13,6 +15,7 @@ from lib_indetail.cache import Cache
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.folder import PictureFolder
 from lib_indetail.keeping import PictureStore
+from lib_indetail.presets import Presets
 from lib_indetail.request import Request
 from lib_indetail.store import ChainStore
 from lib_indetail.webui import options, pasting, sampling
@@ -33,6 +36,7 @@ class Runtime:
         self.store = ChainStore(options.chain_folder, lambda: int(options.value("indetail_disk_mb")) * 2**20)
         self.preparer = Preparer(self.latents, self.chains, self.banks, self.store)
         self.rows = DenoiserRows()
+        self.presets = Presets(options.preset_file)
         self.folder = PictureFolder(options.picture_folder)
         self.kept = PictureStore(options.kept_folder, lambda: int(options.value("indetail_keep_mb")) * 2**20)
 
@@ -72,13 +76,16 @@ class Runtime:
         chosen = int(options.value("indetail_bank_mb"))
         return chosen * 2**20 if chosen >= 0 else (psutil.virtual_memory().available + self.banks.bytes) // 4
 
-    @staticmethod
-    def _request(p, args: tuple) -> Request:
+    def request(self, args: Sequence[Any], changes: Mapping[str, Any] | None = None) -> Request:
+        """`Request.of` with a person's own presets."""
+        return Request.of(args, changes, self.presets)
+
+    def _request(self, p, args: tuple) -> Request:
         """Pictures are decoded once for all passes of a generation: the last request stays with `p`."""
         given = [*args, getattr(p, OVERRIDES, None)]
         before, request = getattr(p, _REQUEST, ([], None))
         if len(before) != len(given) or not all(map(operator.is_, before, given)):
-            request = Request.of(args, given[-1])
+            request = self.request(args, given[-1])
             setattr(p, _REQUEST, (given, request))
         return request
 

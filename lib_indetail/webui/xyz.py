@@ -13,10 +13,11 @@ from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.folder import PictureFolder
-from lib_indetail.request import FURTHER, Request, numbered
+from lib_indetail.request import FURTHER, numbered
 from lib_indetail.settings import TASKS, Settings, preset
 from lib_indetail.table import checked
 from lib_indetail.webui.indetail import arguments, change, overrides, switched_on
+from lib_indetail.webui.runtime import runtime
 
 PREFIX = "[InDetail] "
 PICTURE_COST, INVERSION_COST = 0.9, 0.5
@@ -47,6 +48,8 @@ def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
         yield option(f"{PREFIX}{setting.metadata['label']} of picture {number}", float, _apply(numbered(name, number)),
                      _short, _confirm(partial(_confirm_further, setting, number)))
     yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks), choices=partial(list, TASKS))
+    yield option(PREFIX + "Preset", str, _apply("preset"), _short, _confirm(partial(_confirm_together, name="preset")),
+                 INVERSION_COST, choices=runtime.presets.names)
     yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
                  _confirm(lambda p, values: [folder.get(value) for value in values]), PICTURE_COST,
                  choices=folder.names)
@@ -88,11 +91,11 @@ def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | Non
             p.comment(f"InDetail: {setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out.")
     for value in values:
         checked(setting, value)
-    _confirm_together(p, name or setting.name, values)
+    _confirm_together(p, values, name or setting.name)
 
 
 def _confirm_further(setting: dataclasses.Field, number: int, p, values: list) -> None:
-    further = Request.of(arguments(p), {**overrides(p), "image": _ANY_PICTURE}).further
+    further = runtime.request(arguments(p), {**overrides(p), "image": _ANY_PICTURE}).further
     if number not in [prompt.number for prompt in further]:
         raise BadSetting(f"There is no picture {number} whose {setting.metadata['label'].lower()} could be plotted.")
     _confirm_values(setting, p, values, numbered(setting.name, number))
@@ -101,15 +104,15 @@ def _confirm_further(setting: dataclasses.Field, number: int, p, values: list) -
 def _confirm_tasks(p, values: list[str]) -> None:
     for task in values:
         preset(task)
-    _confirm_together(p, "task", values)
+    _confirm_together(p, values, "task")
 
 
-def _confirm_together(p, name: str, values: list) -> None:
+def _confirm_together(p, values: list, name: str) -> None:
     """Every combination with the axes confirmed before; which picture there will be is not known yet."""
     setattr(p, _AXES, {**getattr(p, _AXES, {}), name: values})
     names = list(getattr(p, _AXES))
     for cell in itertools.product(*getattr(p, _AXES).values()):
-        Request.of(arguments(p), {**overrides(p), **dict(zip(names, cell)), "image": _ANY_PICTURE})
+        runtime.request(arguments(p), {**overrides(p), **dict(zip(names, cell)), "image": _ANY_PICTURE})
 
 
 def _steps_beyond(values: list[float], high: float) -> bool:
