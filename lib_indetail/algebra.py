@@ -95,7 +95,7 @@ def evaluate(plan: Plan, call: Call) -> torch.Tensor:
     """The layer's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
     answers = [(stratum.weight, answer) for stratum in plan
                if not _is_zero(stratum.weight) and (answer := _answer(stratum, call)) is not None]
-    weights = [None if weight is None else _resolve(weight, call.shape[1], answer) for weight, answer in answers]
+    weights = [None if weight is None else resolve(weight, call.shape[1], answer) for weight, answer in answers]
     rest = 1 - sum(weight for weight in weights if weight is not None)
     if None not in weights and not (isinstance(rest, float | int) and abs(rest) < 1e-9):
         answers.append((None, call.nothing()))
@@ -117,7 +117,7 @@ def _answer(stratum: Stratum, call: Call) -> torch.Tensor | None:
     """A(Q, K_j, V_j); None if no key is left."""
     if len(stratum.sources) == 1 and stratum.sources[0].is_plain_own:
         return call.own()
-    gathered = [part for source in stratum.sources if (part := _gather(source, call)) is not None]
+    gathered = [part for source in stratum.sources if (part := gather(source, call)) is not None]
     if not gathered:
         return None
     keys, values = (torch.cat([part[i].expand(call.shape[0], -1, -1) for part in gathered], dim=1) for i in (0, 1))
@@ -127,15 +127,15 @@ def _answer(stratum: Stratum, call: Call) -> torch.Tensor | None:
     return call.attend(keys, values, bias)
 
 
-def _gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
+def gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
     """Keys, values and bias of one source with its masked keys left out."""
     keys, values = _keys_values(source.origin, call)
     count = keys.shape[1]
     if source.gain is not None:
-        values = values * _resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
+        values = values * resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
     bias = _bias_of(source, count, keys)
     if source.keep is not None:
-        keep = _resolve(source.keep, count, keys)
+        keep = resolve(source.keep, count, keys)
         if not keep.any():
             return None
         keys, values = keys[:, keep], values[:, keep]
@@ -160,7 +160,8 @@ def _keys_values(origin: Own | Bank | Blend, call: Call) -> KeysValues:
     raise TypeError(f"not an origin of keys and values: {origin!r}")
 
 
-def _resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float | torch.Tensor:
+def resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float | torch.Tensor:
+    """What belongs to so many tokens, as a number or on the device of `like`."""
     if isinstance(value, float | int):
         return value
     return (value if torch.is_tensor(value) else value(tokens)).to(like.device)

@@ -34,6 +34,10 @@ class LayerCall:
         """Rows and query tokens."""
         return self.x.shape[0], self.x.shape[1]
 
+    @property
+    def queries(self) -> torch.Tensor:
+        return self.module.to_q(self.x)
+
     def own_keys_values(self) -> KeysValues:
         return self.attention.keys_values(self.module, self.context)
 

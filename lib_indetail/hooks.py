@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
-from lib_indetail.algebra import Plan, banks_of, evaluate
+from lib_indetail.algebra import Call, Plan, banks_of, evaluate
 from lib_indetail.attention import HostAttention
 from lib_indetail.bank import Layers
 from lib_indetail.branches import Branch
 from lib_indetail.calls import HeadsCall, LayerCall
 from lib_indetail.installed import Installed
+from lib_indetail.received import Watcher
 from lib_indetail.recording import Recorder
 from lib_indetail.rows import Role, Row, RowCursor, row_numbers, rows_but, together
 
@@ -35,11 +36,13 @@ class InDetailHooks:
     branches: for every bank, how it is recorded.
     planner: (u, row, layer's name) -> the plan of such rows there, or None for plain attention.
     attention: the host's attention.
+    watch: writes down which shares of attention banks receive, if anybody wants to know.
     """
 
     def __init__(self, unet: nn.Module, branches: Mapping[str, Branch],
-                 planner: Callable[[float, Row, str], Plan | None], attention: HostAttention | None = None):
-        self._unet, self._planner = unet, planner
+                 planner: Callable[[float, Row, str], Plan | None], attention: HostAttention | None = None,
+                 watch: Watcher | None = None):
+        self._unet, self._planner, self._watch = unet, planner, watch
         self._recorder = Recorder(unet, branches)
         self._layers = self._recorder.layers
         self._names = {module: name for name, module in self._layers.items()}
@@ -72,6 +75,8 @@ class InDetailHooks:
         if sigma != self._sigma:
             self._sigma, self._banks = sigma, {}
         self._cursor, self._u = RowCursor(rows, extra), u
+        if self._watch:
+            self._watch.begins(sigma, list(self._layers))
         try:
             yield self._cursor
         finally:
@@ -174,8 +179,8 @@ class InDetailHooks:
         if plain:
             heads[plain] = self._attention.heads(module, queries[plain], keys[plain], values[plain])
         for rows, plan in planned:
-            heads[rows] = evaluate(plan, HeadsCall(self._attention, module, queries[rows], keys[rows], values[rows],
-                                                   banks))
+            heads[rows] = self._evaluated(plan, HeadsCall(self._attention, module, queries[rows], keys[rows],
+                                                          values[rows], banks))
         return self._attention.project(module, heads)
 
     def _banks_of(self, module: nn.Module) -> dict:
@@ -198,9 +203,14 @@ class InDetailHooks:
         context = x if context is None else context
         result, banks = output.clone(), self._banks_of(module)
         for rows, plan in planned:
-            result[rows] = evaluate(plan, LayerCall(self._attention, module, x[rows], context[rows],
-                                                    output[rows], banks))
+            result[rows] = self._evaluated(plan, LayerCall(self._attention, module, x[rows], context[rows],
+                                                           output[rows], banks))
         return result
+
+    def _evaluated(self, plan: Plan, call: Call) -> torch.Tensor:
+        if self._watch:
+            self._watch.layer(self._names[call.module], plan, call)
+        return evaluate(plan, call)
 
     def _laid_end_to_end(self, x: torch.Tensor, name: str) -> list[Planned]:
         """The plan of a call with one row that holds the tokens of several, as shared attention (StyleAlign) makes

@@ -58,9 +58,11 @@ class Scene:
 
     def hooks(self, settings, **changes) -> InDetailHooks:
         arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
-                         planner=planner(settings), blocks=settings.blocks, memory=None, attention=None) | changes
+                         planner=planner(settings), blocks=settings.blocks, memory=None, attention=None,
+                         watch=None) | changes
         read = branches(*(arguments[name] for name in ("latent_at", "passes", "blocks", "memory")))
-        return InDetailHooks(self.model.unet, read, arguments["planner"], arguments["attention"])
+        return InDetailHooks(self.model.unet, read, arguments["planner"], arguments["attention"],
+                             arguments["watch"])
 
     def plain(self, t: float = 501.0) -> torch.Tensor:
         return self.model.unet(self.x, torch.full((len(self.x),), t), context=self.context)

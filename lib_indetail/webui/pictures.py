@@ -29,6 +29,13 @@ class PictureField(gr.Image):
 
     is_template = True
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.value = ""  # pasted text is given only to fields whose value is text, by the host's page and its API
+
+    def get_config(self):
+        return {**super().get_config(), "value": None}
+
     def preprocess(self, x):
         return x
 
