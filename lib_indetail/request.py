@@ -28,6 +28,8 @@ ALWAYS_OWN = ("weight", "strength", "side")
 """What a further picture never takes over from the first."""
 IF_OWN = ("lambda_image", "stratified_until", "start", "end", "inversion_text", "own_text", "blocks", "block_weights")
 """What the page offers of a further picture that has settings of its own."""
+SHOWN = ("reconstruction", "masks", "attention")
+"""Extra pictures that one may ask for: they come behind all others."""
 OF_FURTHER = (*PICTURE, *ALWAYS_OWN, "own", *IF_OWN)
 
 
@@ -37,11 +39,11 @@ def numbered(name: str, number: int) -> str:
 
 
 POSITIONS = ("enabled", "image", "task", *SETTINGS, "reference_mask", "output_mask",
-             *(numbered(name, number) for number in FURTHER for name in OF_FURTHER))
+             *(numbered(name, number) for number in FURTHER for name in OF_FURTHER), "show")
 """The order of the page's values and of the API's positional arguments. Only ever appended to."""
-FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset")
+FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset", "show")
 """What one object may have in their place; "images" is a list of objects, one for each further picture; "preset" is
-the name of settings above which the others stand."""
+the name of settings above which the others stand; "show" is a list of extra pictures."""
 FIELDS_OF_IMAGES = (*PICTURE, *(name for name in SETTINGS if name not in SHARED))
 
 
@@ -57,6 +59,7 @@ class Request:
     take: Image.Image | None = None
     put: Image.Image | None = None
     further: tuple[ImagePrompt, ...] = ()
+    show: tuple[str, ...] = ()
 
     @property
     def first(self) -> ImagePrompt:
@@ -89,13 +92,20 @@ class Request:
         task = fields.pop("task")
         if not isinstance(task, str) or task not in TASKS:
             raise BadSetting(f"Task must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.")
+        show = _shown(fields.pop("show", None))
         further = {number: _taken_out(fields, number) for number in FURTHER}
         picture = {name: fields.pop(name, None) for name in PICTURE}
         settings = Settings.of(fields, task)
         prompts = _further(further, fields, task)
         wanted = settings.acts and not (prompts and not picture["image"])
         first = image_prompt(1, settings, picture, wanted)
-        return cls(True, first.picture, task, settings, first.take, first.put, prompts)
+        return cls(True, first.picture, task, settings, first.take, first.put, prompts, show)
+
+
+def _shown(given: Any) -> tuple[str, ...]:
+    if not isinstance(given or [], list | tuple) or not all(each in SHOWN for each in given or ()):
+        raise BadSetting(f"Show must be a list of any of {', '.join(SHOWN)}, not {reprlib.repr(given)}.")
+    return tuple(given or ())
 
 
 def _further(further: Mapping[int, dict[str, Any]], common: Mapping[str, Any],

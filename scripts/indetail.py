@@ -53,3 +53,7 @@ class InDetailScript(scripts.Script):
     def process_before_every_sampling(self, p, *args, **kwargs):
         if not WHY_NOT:
             runtime.arm(p, args)
+
+    def postprocess(self, p, processed, *args):
+        if not WHY_NOT:
+            runtime.finish(p, processed)

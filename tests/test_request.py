@@ -148,3 +148,11 @@ def test_a_huge_wrong_value_is_not_repeated_in_full():
     with pytest.raises(BadSetting) as caught:
         Request.of([{"image": PICTURE, "strength": "9" * 1_000_000}])
     assert len(str(caught.value)) < 200
+
+
+def test_extra_pictures_are_asked_for_by_name():
+    assert Request.of([{"image": PICTURE, "show": ["attention", "masks"]}]).show == ("attention", "masks")
+    assert Request.of([{"image": PICTURE}]).show == ()
+    for wrong in (["heat"], "attention", {"masks": True}, 3, [["masks"]]):
+        with pytest.raises(BadSetting, match="Show must be a list"):
+            Request.of([{"image": PICTURE, "show": wrong}])

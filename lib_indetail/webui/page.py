@@ -9,7 +9,7 @@ import gradio as gr
 from modules import infotext_utils
 from modules.ui_components import InputAccordion, ToolButton
 
-from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
+from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, SHOWN, numbered
 from lib_indetail.settings import TASKS
 from lib_indetail.webui import options, pasting
 from lib_indetail.webui.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
@@ -31,6 +31,8 @@ from lib_indetail.webui.status import last_run, plan_text, sizes_with
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "width", "height", "gallery")
 PICTURE_HEIGHT = 260
+SHOW_HELP = "Extra pictures behind the result: what the inversion holds, masks as the model sees them, the share of " \
+            "attention that the picture receives by layer and noise level."
 
 
 class Pages:
@@ -84,6 +86,7 @@ class Page:
             with gr.Accordion("Advanced", open=False, elem_id=elem_id("advanced")):
                 self.settings |= controls(ADVANCED, elem_id, task)
                 self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))
+                self.show = gr.CheckboxGroup(list(SHOWN), label="Show", elem_id=elem_id("show"))
                 self.kept = gr.HTML(kept_text, elem_id=elem_id("kept"), elem_classes="indetail")
                 self.forget = gr.Button("Forget prepared pictures", size="sm", elem_id=elem_id("forget"))
             gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
@@ -99,7 +102,7 @@ class Page:
     @property
     def _fields(self) -> Fields:
         return {"enabled": self.enabled, "image": self.picture, "task": self.task, **self.settings, **self.masks,
-                **self.further.fields}
+                **self.further.fields, "show": self.show}
 
     @property
     def _pictures(self) -> list[gr.components.Component]:
@@ -157,5 +160,5 @@ def _help() -> dict[str, str]:
     of_masks = {name: help for name, (_, _, help) in MASKS.items()}
     of_further = {**of_masks, "own": OWN_HELP,
                   **{name: TABLE[name].metadata["help"] for name in (*ALWAYS_OWN, *IF_OWN)}}
-    return {**of_masks, **PRESET_HELP,
+    return {**of_masks, **PRESET_HELP, "show": SHOW_HELP,
             **{f"{name}_{number}": help for number in FURTHER for name, help in of_further.items()}}

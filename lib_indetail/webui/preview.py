@@ -12,15 +12,13 @@ from modules import call_queue, devices, sd_models, shared
 from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
-from lib_indetail.inversion import Inverter, ReconstructionError, ddim_nodes, reconstruction_error
-from lib_indetail.picture import tensor_picture
+from lib_indetail.inversion import ReconstructionError, reconstruction_error
 from lib_indetail.request import Request
 from lib_indetail.webui.conflicts import refuse_unsupported
-from lib_indetail.webui.guards import undisturbed
 from lib_indetail.webui.model import HostModel
-from lib_indetail.webui.preparing import Prepared, Wish
-from lib_indetail.webui.progress import interrupted, inversion_progress
+from lib_indetail.webui.preparing import Wish
 from lib_indetail.webui.runtime import runtime
+from lib_indetail.webui.seeing import reconstruction
 from lib_indetail.webui.status import line
 
 STEPS = 20  # only prompt editing counts in them, and only its first step is taken
@@ -60,18 +58,9 @@ def previewed(request: Request, prompt: str, width: int, height: int) -> Preview
         refuse_unsupported()
         model = HostModel(shared.sd_model)
         prepared = runtime.preparer.prepare(model, wish)
-        latent = _sampled_back(model, wish, prepared)
+        picture, latent = reconstruction(model, wish, prepared)
         error = reconstruction_error(prepared.acting.clean, latent, model.decode)
-        return Preview(image.picture, tensor_picture(model.decode(latent)[0]), error, prepared.note)
-
-
-@torch.no_grad()
-def _sampled_back(model: HostModel, wish: Wish, prepared: Prepared) -> torch.Tensor:
-    with inversion_progress() as report, undisturbed(model.unet):
-        inverter = Inverter(model.schedule, model.prediction, report, interrupted)
-        nodes = ddim_nodes(wish.settings.nodes, len(model.schedule))
-        return inverter.reconstruct(model.inversion_model(prepared.text, prepared.acting.clean),
-                                    prepared.acting.chain, nodes)
+        return Preview(image.picture, picture, error, prepared.note)
 
 
 @contextmanager

@@ -21,11 +21,12 @@ from lib_indetail.store import ChainStore
 from lib_indetail.webui import options, pasting, sampling
 from lib_indetail.webui.denoiser import DenoiserRows
 from lib_indetail.webui.preparing import Preparer
+from lib_indetail.webui.seeing import Seen
 
 logger = logging.getLogger(__name__)
 OVERRIDES = "indetail_overrides"
 """Attribute of a `p`: named fields that stand above its arguments. {"enabled": False} switches InDetail off."""
-_REQUEST = "_indetail_request"
+_REQUEST, _SEEN = "_indetail_request", "_indetail_seen"
 
 
 class Runtime:
@@ -42,6 +43,7 @@ class Runtime:
 
     def begin(self, p, args: tuple) -> None:
         """When a generation begins: its infotext says what was asked for, unless it is an inner pass left as it is."""
+        setattr(p, _SEEN, Seen(()))
         if is_inner() and not options.value("indetail_inner"):
             return
         try:
@@ -51,6 +53,7 @@ class Runtime:
             return
         pasting.write(p, request)
         if request.acts:
+            setattr(p, _SEEN, Seen(request.show))
             self._keep(request)
 
     def arm(self, p, args: tuple) -> None:
@@ -69,7 +72,12 @@ class Runtime:
             say(p, "left out of an inner pass")
             return
         logger.debug("%s, %s", request.task, request.settings)
-        sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text)))
+        sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text),
+                                             getattr(p, _SEEN, Seen(()))))
+
+    def finish(self, p, processed) -> None:
+        """When a generation has ended: its extra pictures."""
+        getattr(p, _SEEN, Seen(())).append_to(processed)
 
     def _bank_budget(self) -> int:
         """As set; or a quarter of the memory that would be free without the bank."""

@@ -14,6 +14,7 @@ from lib_indetail.errors import CannotAct, InDetailError, Interrupted
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.infotext import NOT_ACTING
 from lib_indetail.plans import Planner
+from lib_indetail.received import Watcher
 from lib_indetail.request import Request
 from lib_indetail.several import tint_all
 from lib_indetail.webui import options
@@ -24,6 +25,7 @@ from lib_indetail.webui.denoiser import DenoiserRows, Hooked
 from lib_indetail.webui.levels import before_refiner, levels
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer
+from lib_indetail.webui.seeing import Seen
 from lib_indetail.webui.wishes import wishes
 
 _METHODS = ("sample", "sample_img2img")
@@ -80,10 +82,11 @@ def refusing(error: Exception) -> Callable:
 
 
 class Run:
-    """The image prompt at work in one pass of `p`. `say` receives what to tell the person."""
+    """The image prompt at work in one pass of `p`. `say` receives what to tell the person, `seen` extra pictures."""
 
-    def __init__(self, request: Request, preparer: Preparer, rows: DenoiserRows, say: Callable[[str], None]):
-        self._request, self._preparer, self._rows, self._say = request, preparer, rows, say
+    def __init__(self, request: Request, preparer: Preparer, rows: DenoiserRows, say: Callable[[str], None],
+                 seen: Seen):
+        self._request, self._preparer, self._rows, self._say, self._seen = request, preparer, rows, say, seen
 
     def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
         if not self._in_this_pass(p):
@@ -103,8 +106,12 @@ class Run:
         if from_noise:
             x = tint_all(x, [each.acting for each in prepared], lambda each: each.chain.at(prepared[0].wish.sigmas[0]),
                          lambda settings: settings.strength_at(settings.start) * settings.adain)
-        with self._hooked(p, prepared, from_noise):
-            return original(p, x, *args, **kwargs)
+        of_pass, watch = _name_of(p), self._seen.watcher()
+        self._seen.before(prepared, of_pass)
+        with self._hooked(p, prepared, from_noise, watch):
+            samples = original(p, x, *args, **kwargs)
+        self._seen.after(prepared, of_pass, watch)
+        return samples
 
     def _in_this_pass(self, p) -> bool:
         """Of a hires fix's two passes the person may have chosen one."""
@@ -120,7 +127,7 @@ class Run:
                                                         from_noise))
 
     @contextlib.contextmanager
-    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool) -> Iterator[None]:
+    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None) -> Iterator[None]:
         acting = [each.acting for each in prepared]
         unet = HostModel(shared.sd_model).unet
 
@@ -132,7 +139,7 @@ class Run:
             branches = {bank: branch for each, reading in zip(acting, readings)
                         for bank, branch in each.branches(reading.passes, reading.memory, model.schedule).items()}
             return InDetailHooks(model.unet, branches, Planner([each.reader(model.unet) for each in acting]),
-                                 WebuiAttention())
+                                 WebuiAttention(), watch)
 
         settings = self._request.settings
         try:
@@ -152,6 +159,13 @@ class Run:
         p.extra_generation_params[NOT_ACTING] = str(error)
         self._say(f"skipped: {error}")
         return True
+
+
+def _name_of(p) -> str:
+    """Of a pass, where there are two."""
+    if not getattr(p, "enable_hr", False):
+        return ""
+    return f", {'second' if p.is_hr_pass else 'first'} pass"
 
 
 def _notes(prepared: Sequence[Prepared]) -> str:
