@@ -30,11 +30,17 @@ class PictureFolder:
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
                       if path.suffix.lower() in SUFFIXES and path.is_file() and self._inside(path))
 
+    def names_in(self, subfolder: str) -> list[str]:
+        """Those in a subfolder and below; "." is the folder itself. Raises BadPicture for other places."""
+        subfolder = subfolder.strip().replace("\\", "/").rstrip("/") or "/"
+        self._refuse_elsewhere(subfolder)
+        beginning = "" if subfolder == "." else f"{subfolder.removeprefix('./')}/"
+        return [name for name in self.names() if name.startswith(beginning)]
+
     def get(self, name: str) -> Image.Image:
         """The RGB picture of that name or hash. Raises BadPicture."""
         name = name.strip()
-        if Path(name).is_absolute() or _ELSEWHERE.search(name):
-            raise BadPicture(f"{reprlib.repr(name)} is no name in the picture folder; other places are not read.")
+        self._refuse_elsewhere(name)
         if name in self.names():
             return self._open(self._where() / name, name)
         picture = self.by_hash(name)
@@ -48,6 +54,11 @@ class PictureFolder:
             return None
         names = sorted(self.names(), key=lambda name: wanted not in name)
         return next((self._open(self._where() / name, name) for name in names if self._hash(name) == wanted), None)
+
+    @staticmethod
+    def _refuse_elsewhere(name: str) -> None:
+        if Path(name).is_absolute() or _ELSEWHERE.search(name):
+            raise BadPicture(f"{reprlib.repr(name)} is no name in the picture folder; other places are not read.")
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._where().resolve())

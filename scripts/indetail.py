@@ -13,6 +13,7 @@ EXPLANATIONS = {
 WHY_NOT = next((sentence for sentence, holds in EXPLANATIONS.items() if holds), None)
 
 if not WHY_NOT:
+    from lib_indetail.webui import many
     from lib_indetail.webui.options import add_options
     from lib_indetail.webui.page import Pages
     from lib_indetail.webui.routes import add_routes
@@ -57,3 +58,19 @@ class InDetailScript(scripts.Script):
     def postprocess(self, p, processed, *args):
         if not WHY_NOT:
             runtime.finish(p, processed)
+
+
+class InDetailFolderScript(scripts.Script):
+    """In the host's list of scripts: many pictures, one after the other or all together."""
+
+    def title(self):
+        return "InDetail folder"
+
+    def show(self, is_img2img):
+        return not WHY_NOT
+
+    def ui(self, is_img2img):
+        return many.controls(self.elem_id)
+
+    def run(self, p, mode, files, subfolder):
+        return many.run(p, mode, files, subfolder, runtime.folder)

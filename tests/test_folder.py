@@ -79,3 +79,16 @@ def test_the_hash_names_the_pixels_and_not_the_file(tmp_path):
     assert picture_hash(plain("red")) == picture_hash(plain("red"))
     assert picture_hash(plain("red")) != picture_hash(plain("red").transpose(Image.Transpose.ROTATE_90))
     assert picture_hash(plain("red")) != picture_hash(plain("blue"))
+
+
+def test_a_subfolders_pictures_are_named_and_no_other_place_is(folder, pictures):
+    names = pictures.names()
+    assert pictures.names_in(".") == names
+    below = sorted(name for name in names if "/" in name)
+    sub = below[0].split("/")[0]
+    assert pictures.names_in(sub) == pictures.names_in(f" {sub}/ ") == pictures.names_in(f"./{sub}") == [
+        name for name in names if name.startswith(f"{sub}/")]
+    assert pictures.names_in("no such") == []
+    for elsewhere in ("..", "/", "../x", str(folder), "~", "C:\\x", f"{sub}/../.."):
+        with pytest.raises(BadPicture, match="other places are not read"):
+            pictures.names_in(elsewhere)

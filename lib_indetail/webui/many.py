@@ -1,0 +1,137 @@
+"""Many pictures at once, as a script of the host's own list: one after the other, or all together."""
+
+from __future__ import annotations
+
+import copy
+import reprlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import encode_file_to_base64
+from modules import processing, shared
+from PIL import Image
+
+from lib_indetail.errors import BadPicture, BadSetting, InDetailError
+from lib_indetail.folder import PictureFolder
+from lib_indetail.picture import decoded_picture
+from lib_indetail.request import MOST_PICTURES
+from lib_indetail.webui.indetail import change, settings, switched_on
+
+ONE, TOGETHER = MODES = ("one picture per generation", "all together")
+HELP = "One picture per generation: a generation for each picture, all with the same seed. All together: up to eight " \
+       "pictures in one. They take the first picture's place in the accordion, and its settings; its reference mask " \
+       "is left out. A file that cannot be read is named and skipped."
+_ANY_PICTURE = Image.new("RGB", (1, 1))
+
+Source = tuple[str, Callable[[], Image.Image]]
+"""A picture's name, and how to open it: raises BadPicture."""
+
+
+class PictureFiles(gr.File):
+    """Uploaded files as texts: name and data. So the arguments of a generation can be sent as JSON."""
+
+    is_template = True
+
+    def preprocess(self, x):
+        return [{"name": file.orig_name.replace("\\", "/").rpartition("/")[2],
+                 "data": encode_file_to_base64(file.name)} for file in super().preprocess(x) or []]
+
+
+def controls(elem_id: Callable[[str], str]) -> list[gr.components.Component]:
+    """Mode, files, subfolder."""
+    mode = gr.Radio(list(MODES), value=ONE, label="Pictures", elem_id=elem_id("mode"))
+    files = PictureFiles(label="Upload pictures", file_count="multiple", elem_id=elem_id("files"))
+    folder = gr.Textbox(label="Or all pictures of this subfolder of the picture folder; . is the folder itself",
+                        elem_id=elem_id("subfolder"), max_lines=1)
+    gr.HTML(f"<p class='indetail-off'>{HELP}</p>", elem_classes="indetail")
+    return [mode, files, folder]
+
+
+def run(p, mode: str, files: Sequence[Any] | None, subfolder: str, folder: PictureFolder) -> processing.Processed:
+    """Raises InDetailError with one sentence before anything is sampled, if there is nothing that could be."""
+    if not switched_on(p):
+        raise InDetailError("InDetail is off: switch it on to use many pictures.")
+    try:
+        if mode not in MODES:
+            raise BadSetting(f"Pictures must be one of {', '.join(MODES)}, not {reprlib.repr(mode)}.")
+        sources = _uploaded(files) if files else _in_folder(folder, subfolder)
+    except (BadSetting, BadPicture) as error:
+        raise InDetailError(str(error)) from error
+    if settings(copy.copy(p), image=_ANY_PICTURE, reference_mask=None) is None:
+        raise InDetailError("Strength is 0: no picture would do anything.")
+    processing.fix_seed(p)
+    return _one_by_one(p, sources) if mode == ONE else _together(p, sources)
+
+
+def _uploaded(files: Sequence[Any]) -> list[Source]:
+    """From the page; by API each is an object with name and data, or the data alone, as base64."""
+    if isinstance(files, str) or not all(isinstance(file, str) or (isinstance(file, dict) and isinstance(
+            file.get("data"), str)) for file in files):
+        raise BadSetting("Files must be a list of pictures as base64, or of objects with name and data.")
+    named = [{"name": f"picture {number}", "data": file} if isinstance(file, str) else file
+             for number, file in enumerate(files, 1)]
+    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded_picture(file["data"]))
+            for number, file in enumerate(named, 1)]
+
+
+def _in_folder(folder: PictureFolder, subfolder: Any) -> list[Source]:
+    if not isinstance(subfolder, str) or not subfolder.strip():
+        raise BadSetting("Upload pictures, or name a subfolder of the picture folder (. is the folder itself).")
+    names = folder.names_in(subfolder)
+    if not names:
+        raise BadPicture(f"The picture folder has no pictures in {reprlib.repr(subfolder.strip())}.")
+    return [(name, lambda name=name: folder.get(name)) for name in names]
+
+
+def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
+    shared.state.job_count = len(sources) * p.n_iter
+    done: list[processing.Processed] = []
+    skipped: dict[str, str] = {}
+    for number, (name, opened) in enumerate(sources, 1):
+        if shared.state.interrupted or shared.state.stopping_generation:
+            break
+        shared.state.textinfo = f"picture {number} of {len(sources)}: {name}"
+        try:
+            done.append(_generated(p, image=opened(), reference_mask=None))
+        except (BadPicture, InDetailError) as error:
+            skipped[name] = str(error)
+            shared.state.job_count -= p.n_iter
+    return _joined(p, done, f"{len(done)} of {len(sources)} pictures were used", skipped)
+
+
+def _together(p, sources: Sequence[Source]) -> processing.Processed:
+    pictures, skipped = [], {}
+    for name, opened in sources:
+        try:
+            pictures.append(opened())
+        except BadPicture as error:
+            skipped[name] = str(error)
+    if len(pictures) > MOST_PICTURES:
+        raise InDetailError(f"At most {MOST_PICTURES} pictures can act together, not {len(pictures)}.")
+    done = []
+    if pictures:
+        places = [*pictures, *[None] * (MOST_PICTURES - len(pictures))]
+        done.append(_generated(p, image=[{"image": picture, "reference_mask": None} for picture in places]))
+    return _joined(p, done, f"{len(pictures)} of {len(sources)} pictures were used together", skipped)
+
+
+def _generated(p, **changes: Any) -> processing.Processed:
+    each = copy.copy(p)
+    each.extra_generation_params = dict(p.extra_generation_params)
+    change(each, **changes)
+    return processing.process_images(each)
+
+
+def _joined(p, done: Sequence[processing.Processed], said: str, skipped: dict[str, str]) -> processing.Processed:
+    """All results as one; what was used and what was skipped stands under them, and in the API's answer."""
+    summary = f"{said}." + "".join(f" Skipped: {name} ({why.rstrip('.')})." for name, why in skipped.items())
+    if not done:
+        raise InDetailError(summary)
+    p.comment(f"InDetail: {summary}")
+    joined = processing.Processed(
+        p, [picture for each in done for picture in each.images], done[0].seed, done[0].info, subseed=done[0].subseed,
+        **{name: [value for each in done for value in getattr(each, name)]
+           for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "infotexts")})
+    joined.extra_generation_params = {**done[0].extra_generation_params, "InDetail folder": summary}
+    return joined
