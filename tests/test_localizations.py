@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_indetail.request import FURTHER
+from lib_indetail.presets import BUILT_IN
+from lib_indetail.request import FURTHER, SHOWN
 from lib_indetail.settings import TASKS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +19,8 @@ LANGUAGES = {path.stem: json.loads(path.read_text(encoding="utf-8"))
              for path in (ROOT / "localizations").glob("*.json")}
 METAS = [setting.metadata for setting in dataclasses.fields(Settings)]
 FURTHER_AXES = [f"{label} of picture {number}" for number in FURTHER for label in ("Weight", "Strength", "Lambda")]
-AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), *FURTHER_AXES, "Task", "Picture")]
+AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), *FURTHER_AXES, "Task", "Preset",
+                                           "Picture")]
 WRITING = {"zh_CN": "[一-鿿]", "ja_JP": "[぀-ヿ一-鿿]"}
 
 
@@ -36,18 +38,34 @@ def option_texts() -> set[str]:
 
 
 def page_texts() -> set[str]:
-    """Labels, buttons and whole sentences of the accordion."""
+    """Labels, buttons and whole sentences of the accordion and of the script."""
     pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text()
-                    for name in ("page", "controls", "pictures"))
+                    for name in ("page", "controls", "pictures", "presets", "many"))
     labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\(|_LABEL = |_HELP = )"([^"]+)"', pages)
-    assert len(labels) == 15
-    return set(labels) - {"InDetail", "🎯"} | shown_sentences() | mask_texts() | numbered_texts(pages)
+    assert len(labels) == 25
+    return (set(labels) - {"InDetail", "🎯", "🔄"} | shown_sentences() | mask_texts() | numbered_texts(pages)
+            | preset_texts() | script_texts())
+
+
+def constant(name: str, module: str):
+    """A literal at the top of one of the page's modules."""
+    tree = ast.parse((ROOT / "lib_indetail" / "webui" / f"{module}.py").read_text())
+    value, = (node.value for node in tree.body if isinstance(node, ast.Assign)
+              and name in [getattr(target, "id", "") for target in node.targets])
+    return ast.literal_eval(value)
+
+
+def preset_texts() -> set[str]:
+    shown = {text for name, preset in BUILT_IN.items() for text in (name, preset.why)}
+    return shown | set(constant("HELP", "presets").values()) | set(constant("BUTTONS", "presets"))
+
+
+def script_texts() -> set[str]:
+    return {"InDetail folder", constant("HELP", "many"), *constant("MODES", "many"), *SHOWN}
 
 
 def mask_texts() -> set[str]:
-    tree = ast.parse((ROOT / "lib_indetail" / "webui" / "pictures.py").read_text())
-    masks, = (node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "MASKS")
-    texts = {text for of_one in ast.literal_eval(masks).values() for text in of_one}
+    texts = {text for of_one in constant("MASKS", "pictures").values() for text in of_one}
     assert len(texts) == 6
     return texts
 

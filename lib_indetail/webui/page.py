@@ -31,8 +31,7 @@ from lib_indetail.webui.status import last_run, plan_text, sizes_with
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "width", "height", "gallery")
 PICTURE_HEIGHT = 260
-SHOW_HELP = "Extra pictures behind the result: what the inversion holds, masks as the model sees them, the share of " \
-            "attention that the picture receives by layer and noise level."
+SHOW_HELP = "Extra pictures behind the result: what the inversion holds, masks at latent size, shares of attention."
 
 
 class Pages:

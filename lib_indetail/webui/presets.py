@@ -27,7 +27,7 @@ class PresetControls:
         with gr.Accordion("Presets", open=False, elem_id=elem_id("presets")):
             with FormRow():
                 self.chosen = gr.Dropdown(_names(), label="Preset", value=None, elem_id=elem_id("preset"))
-                self._refresh = ToolButton("\U0001f504", elem_id=elem_id("refresh_presets"), tooltip="Look for presets")
+                self._refresh = ToolButton("🔄", elem_id=elem_id("refresh_presets"), tooltip="Look for presets")
                 self.name = gr.Textbox(label="Name", max_lines=1, elem_id=elem_id("preset_name"))
             with gr.Row():
                 self._buttons = {text: gr.Button(text, size="sm", elem_id=elem_id(name))
