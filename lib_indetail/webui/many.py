@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import reprlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import encode_file_to_base64
 from modules import processing, shared
 from PIL import Image
 
@@ -35,7 +36,8 @@ class PictureFiles(gr.File):
 
     def preprocess(self, x):
         return [{"name": file.orig_name.replace("\\", "/").rpartition("/")[2],
-                 "data": encode_file_to_base64(file.name)} for file in super().preprocess(x) or []]
+                 "data": base64.b64encode(Path(file.name).read_bytes()).decode()}
+                for file in super().preprocess(x) or []]
 
 
 def controls(elem_id: Callable[[str], str]) -> list[gr.components.Component]:

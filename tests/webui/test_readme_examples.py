@@ -25,7 +25,7 @@ def requests_module(host) -> types.ModuleType:
     """What the examples use of the requests package."""
     def call(method: str):
         def ask(url: str, json=None):
-            body = None if json is None else dumped({**SMALL[url.rsplit("/", 1)[1]], **json})
+            body = None if json is None else dumped({**SMALL.get(url.rsplit("/", 1)[1], {}), **json})
             status, answer = host._ask(urllib.request.Request(
                 url, body, {"Content-Type": "application/json"}, method=method))
             assert status == 200, answer
@@ -34,7 +34,7 @@ def requests_module(host) -> types.ModuleType:
         return ask
 
     module = types.ModuleType("requests")
-    module.get, module.post, module.delete = call("GET"), call("POST"), call("DELETE")
+    module.get, module.post, module.put, module.delete = map(call, ("GET", "POST", "PUT", "DELETE"))
     return module
 
 
@@ -47,11 +47,12 @@ def names(host, picture, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("picture.png").write_bytes(base64.b64decode(picture))
     monkeypatch.setitem(sys.modules, "requests", requests_module(host))
-    return {"mask": encoded(Image.new("L", (8, 8), 128)), "another": picture, "unwanted": picture}
+    yield {"mask": encoded(Image.new("L", (8, 8), 128)), "another": picture, "unwanted": picture}
+    (host.folder / "indetail_presets.json").unlink()
 
 
 def test_all_examples_run_in_their_order(host, names):
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     made = []
     for example in EXAMPLES:
         exec(example.replace("http://127.0.0.1:7860", host.url), names)
@@ -60,5 +61,6 @@ def test_all_examples_run_in_their_order(host, names):
     assert "InDetail task: cross-prompt" in names["infotext"]
     assert Image.open(io.BytesIO(base64.b64decode(made[1][0]))).width > 2 * 128
     assert made[2] != made[0] and made[3] == made[0]
+    assert len(made[4]) == 4
     assert names["seen"]["psnr"] > 20
     assert host.get("/indetail/cache")[1]["inversions"] == 0
