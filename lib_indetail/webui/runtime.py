@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +42,7 @@ class Runtime:
 
     def begin(self, p, args: tuple) -> None:
         """When a generation begins: its infotext says what was asked for, unless it is an inner pass left as it is."""
-        setattr(p, _SEEN, Seen(()))
+        vars(p).pop(_SEEN, None)
         if is_inner() and not options.value("indetail_inner"):
             return
         try:
@@ -73,11 +72,11 @@ class Runtime:
             return
         logger.debug("%s, %s", request.task, request.settings)
         sampling.arm(p.sampler, sampling.Run(request, self.preparer, self.rows, lambda text: say(p, text),
-                                             getattr(p, _SEEN, Seen(()))))
+                                             _seen(p)))
 
     def finish(self, p, processed) -> None:
         """When a generation has ended: its extra pictures."""
-        getattr(p, _SEEN, Seen(())).append_to(processed)
+        _seen(p).append_to(processed)
 
     def _bank_budget(self) -> int:
         """As set; or a quarter of the memory that would be free without the bank."""
@@ -90,10 +89,11 @@ class Runtime:
 
     def _request(self, p, args: tuple) -> Request:
         """Pictures are decoded once for all passes of a generation: the last request stays with `p`."""
-        given = [*args, getattr(p, OVERRIDES, None)]
+        changes = getattr(p, OVERRIDES, None)
+        given = [dict(each) if isinstance(each, Mapping) else each for each in (*args, changes)]
         before, request = getattr(p, _REQUEST, ([], None))
-        if len(before) != len(given) or not all(map(operator.is_, before, given)):
-            request = self.request(args, given[-1])
+        if len(before) != len(given) or not all(map(_is_same, before, given)):
+            request = self.request(args, changes)
             setattr(p, _REQUEST, (given, request))
         return request
 
@@ -136,6 +136,16 @@ def is_inner() -> bool:
         generations += frame.f_code.co_name == "process_images_inner" and "processing" in frame.f_globals["__name__"]
         frame = frame.f_back
     return generations > 1
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Long texts are compared by identity first, also within objects."""
+    return a is b or (isinstance(a, dict) and a == b)
+
+
+def _seen(p) -> Seen:
+    """The extra pictures of a generation; nothing is wanted of one that has not begun with us."""
+    return getattr(p, _SEEN, None) or Seen(())
 
 
 def say(p, text: str) -> None:
