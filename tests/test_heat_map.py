@@ -26,6 +26,15 @@ def test_every_cell_has_the_colour_of_its_number():
             assert picture.getpixel(at) == tuple(colours(values.numpy())[row, column])
 
 
+def test_a_cells_number_is_its_own():
+    def cell(first: float, second: float) -> bytes:
+        picture = heat_map(torch.tensor([[first, second]]), ["a"], ["1", "2"], "x")
+        left = picture.width - MARGIN - CELL[0]
+        return picture.crop((left, MARGIN + 2 * LINE, left + CELL[0], MARGIN + 2 * LINE + CELL[1])).tobytes()
+
+    assert cell(0.1, 0.25) == cell(0.9, 0.25) != cell(0.1, 0.251 + 0.01)
+
+
 def test_a_long_title_is_not_cut():
     short, long = (heat_map(torch.zeros(1, 1), ["a"], ["1"], title) for title in ("x", "x" * 200))
     assert long.width > 6 * short.width

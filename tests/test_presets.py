@@ -111,7 +111,7 @@ def test_a_request_by_name_takes_a_preset_and_what_is_given_stands_above_it(pres
     request = Request.of([{"preset": "mine", "lambda_image": 0.4}], presets=presets)
     assert (request.task, request.settings.lambda_image, request.settings.inversion_text) == (
         "cross-prompt", 0.4, "empty")
-    page = [True, None, "structure-guided", 0.2]
+    page = [True, None, "image variation", 0.2, 0.5, 0.9]
     request = Request.of(page, {"preset": "mine"}, presets)
     assert (request.task, request.settings.strength, request.settings.stratified_until) == ("cross-prompt", 0.0, 0.2)
     with pytest.raises(BadSetting, match="There is no preset 'min'; you may mean mine"):

@@ -21,6 +21,7 @@ PLANS = {
     "stratified": stratified("image", 0.3), "concatenated": concatenation("image"),
     "weak": concatenation("image", 0.2), "replaced": replacement("image"), "masked": concatenation(
         "image", 0.7, TAKE > 0), "nothing left": concatenation("image", 1.0, TAKE > 2),
+    "nothing to stratify": stratified("image", 0.4, TAKE > 2),
     "soft masks": mixed([Part("image", 0.6, None, TAKE, PUT), Part("other", 0.4, 0.5, None, PUT)]),
     "two": mixed([Part("image", 0.5), Part("other", 0.5)]),
     "biased": (Stratum((Source(Own()), Source(Bank("image"),
@@ -110,3 +111,11 @@ def test_where_nothing_is_read_the_share_is_0(scene):
     scene.call(Settings(start=0.9), watch=watch)
     assert watch.table(IMAGE).abs().max() == 0 and len(watch.levels) == 1
     assert watch.table("another").abs().max() == 0
+
+
+def test_a_level_that_comes_again_is_one_column_and_the_mean_of_both(case):
+    watch = Watcher()
+    for share in (0.2, 0.4):
+        watch.begins(3.0, ["layer"])
+        watch.layer("layer", stratified("image", share), layer_call(case))
+    assert watch.levels == [3.0] and watch.table("image").tolist() == [[pytest.approx(0.3)]]

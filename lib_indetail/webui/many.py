@@ -18,6 +18,7 @@ from lib_indetail.folder import PictureFolder
 from lib_indetail.picture import decoded_picture
 from lib_indetail.request import MOST_PICTURES
 from lib_indetail.webui.indetail import change, settings, switched_on
+from lib_indetail.webui.seeing import aligned
 
 ONE, TOGETHER = MODES = ("one picture per generation", "all together")
 HELP = "One picture per generation: a generation for each picture, all with the same seed. All together: up to eight " \
@@ -130,6 +131,8 @@ def _joined(p, done: Sequence[processing.Processed], said: str, skipped: dict[st
     summary = f"{said}." + "".join(f" Skipped: {name} ({why.rstrip('.')})." for name, why in skipped.items())
     if not done:
         raise InDetailError(summary)
+    for each in done:
+        aligned(each)
     p.comment(f"InDetail: {summary}")
     joined = processing.Processed(
         p, [picture for each in done for picture in each.images], done[0].seed, done[0].info, subseed=done[0].subseed,

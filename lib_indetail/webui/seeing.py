@@ -58,9 +58,16 @@ class Seen:
 
     def append_to(self, processed) -> None:
         """Behind all that the host and other scripts have made, each with its title as infotext."""
+        if self.pictures:
+            aligned(processed)
         for title, picture in self.pictures.items():
             processed.images.append(picture)
             processed.infotexts.append(f"InDetail: {title}")
+
+
+def aligned(processed) -> None:
+    """Each picture with an infotext of its own; other scripts' pictures come without."""
+    processed.infotexts += [""] * (len(processed.images) - len(processed.infotexts))
 
 
 @torch.no_grad()

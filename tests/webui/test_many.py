@@ -116,7 +116,7 @@ def test_more_than_eight_do_not_go_together(host, pictures):
 
 
 def test_interrupting_it_keeps_what_was_made_and_says_so(host, pictures):
-    host.post("/probe/then", {"after": 40, "what": "interrupted"})
+    host.post("/probe/then", {"after": 25, "what": "interrupted"})
     images, said = made(host, ONE, pictures, "")
     assert 1 <= len(images) < 3 and said.startswith(f"{len(images)} of 3 pictures")
     assert host.get("/probe/state")[1]["hooks"] == 0
