@@ -6,6 +6,7 @@ Writes a section of benchmarks/results.md. On a GPU the standard case is 512x512
 from __future__ import annotations
 
 import argparse
+import sys
 from statistics import median
 
 import torch
@@ -25,7 +26,8 @@ def arms(work: Work) -> dict:
 
 def measure(work: Work, rounds: int,
             chosen: list[str]) -> tuple[dict[str, list[float]], dict[str, int], dict[str, int]]:
-    """Seconds of every run, rows that went through the UNet, and bytes of device memory above plain."""
+    """Seconds of every run (also as they come on stderr), rows that went through the UNet, bytes of device memory above
+    plain."""
     work.prepare()
     calls = {name: call for name, call in arms(work).items() if name in chosen}
     seconds, rows, memory = {name: [] for name in calls}, {}, {}
@@ -35,6 +37,7 @@ def measure(work: Work, rounds: int,
             if work.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats()
             seconds[name].append(timed(work, calls[name]))
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
             rows[name] = sum(work.calls)
             memory[name] = torch.cuda.max_memory_allocated() if work.device.type == "cuda" else 0
     return seconds, rows, {name: peak - memory["plain"] for name, peak in memory.items()}

@@ -7,6 +7,7 @@ with random weights. Times are those of whole API calls.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -86,9 +87,10 @@ class Arms:
         self._make(alwayson_scripts={"controlnet": {"args": [unit]}})
 
 
-def measure(arms: Arms, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every run; the first of all is not counted."""
+def measure(arms: Arms, rounds: int, only: list[str] | None = None) -> dict[str, list[float]]:
+    """Seconds of every run, also as they come on stderr; the first of all is not counted."""
     others, in_order = arms.others(), arms.in_this_order()
+    others = {name: call for name, call in others.items() if not only or name in ("plain", *only)}
     seconds: dict[str, list[float]] = {name: [] for name in {**others, **in_order}}
     others["plain"]()
     for turn in range(rounds):
@@ -96,6 +98,7 @@ def measure(arms: Arms, rounds: int) -> dict[str, list[float]]:
             begun = time.perf_counter()
             generate()
             seconds[name].append(time.perf_counter() - begun)
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
     return seconds
 
 
@@ -115,13 +118,14 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help="beside plain, cold with DDIM, warm and without a bank")
     arguments = parser.parse_args()
     size = arguments.size or (512 if arguments.gpu else 256)
     if find_webui() is None or find_controlnet() is None:
         raise SystemExit("NOT RUN: no WebUI at SD_WEBUI_DIR with ControlNet at SD_WEBUI_CONTROLNET.")
     with running(not arguments.gpu) as host:
         for batch in arguments.batch:
-            seconds = measure(Arms(host, size, arguments.steps, batch), arguments.rounds)
+            seconds = measure(Arms(host, size, arguments.steps, batch), arguments.rounds, arguments.only)
             text = section(seconds, f"WebUI: {size}x{size}, batch {batch}, {arguments.steps} steps, "
                                     f"{machine(arguments.gpu)}")
             print(text, flush=True)
