@@ -70,23 +70,25 @@ class ImagePrompt:
 @torch.no_grad()
 def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings: Settings,
             progress: Callable[[int, int], None] | None = None,
-            interrupted: Callable[[], bool] | None = None, banks: Cache | None = None) -> ImagePrompt | None:
+            interrupted: Callable[[], bool] | None = None, banks: Cache | None = None,
+            sigmas: Sequence[float] = ()) -> ImagePrompt | None:
     """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`; None at strength 0.
 
-    `banks` is where recorded keys and values are kept."""
+    `banks` is where recorded keys and values are kept; `sigmas` are the nodes of the one-pass kinds."""
     if not settings.acts:
         return None
     with_text, without_text = (plain_pass(model.unet, model.text([text])) for text in (settings.text_for(prompt), ""))
     inverter = Inverter(model.schedule, model.prediction, progress, interrupted)
-    chain = prepare_chain(settings, inverter, as_model(with_text), latent)
+    chain = prepare_chain(settings, inverter, as_model(with_text), latent, sigmas)
     memory = None if banks is None else BankMemory(banks, object())
     return ImagePrompt(chain, dict(image_passes(settings, with_text, without_text)), settings, memory)
 
 
 @torch.no_grad()
 def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequence[ImagePrompt] | None = None,
-             control: ControlNet | None = None) -> torch.Tensor:
-    """Clean latents of the pictures, [n, 4, h, w]."""
+             control: ControlNet | None = None, planner: Callable | None = None) -> torch.Tensor:
+    """Clean latents of the pictures, [n, 4, h, w]. A `planner` (see `InDetailHooks`) may stand in the place of that of
+    the images' settings."""
     images = [each for each in ([image] if isinstance(image, ImagePrompt) else image or ()) if each.settings.acts]
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
@@ -96,7 +98,7 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequ
         if images:
             read = {bank: branch for each in images
                     for bank, branch in each.acting.branches(each.passes, each.memory, model.schedule).items()}
-            planner = Planner([each.acting.reader(model.unet) for each in images])
+            planner = planner or Planner([each.acting.reader(model.unet) for each in images])
             hooks = stack.enter_context(InDetailHooks(model.unet, read, planner))
             colour = Colour([each.acting for each in images], images[0].settings.colour_until)
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure, colour)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lib_indetail.errors import BadPicture
-from lib_indetail.picture import open_picture, picture_hash
+from lib_indetail.picture import open_picture, open_upright, picture_hash
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 _ELSEWHERE = re.compile(r"^[A-Za-z]:|^[/\\~]|(^|[/\\])\.\.([/\\]|$)")
@@ -38,11 +38,11 @@ class PictureFolder:
         return [name for name in self.names() if name.startswith(beginning)]
 
     def get(self, name: str) -> Image.Image:
-        """The RGB picture of that name or hash. Raises BadPicture."""
+        """The picture of that name, RGBA if it has transparency, or the RGB one of that hash. Raises BadPicture."""
         name = name.strip()
         self._refuse_elsewhere(name)
         if name in self.names():
-            return self._open(self._where() / name, name)
+            return self._open(name, open_upright)
         picture = self.by_hash(name)
         if picture is None:
             raise BadPicture(f"The picture folder has no picture {reprlib.repr(name)}, neither by name nor by hash.")
@@ -53,7 +53,7 @@ class PictureFolder:
         if not _HASH.fullmatch(wanted):
             return None
         names = sorted(self.names(), key=lambda name: wanted not in name)
-        return next((self._open(self._where() / name, name) for name in names if self._hash(name) == wanted), None)
+        return next((self._open(name, open_picture) for name in names if self._hash(name) == wanted), None)
 
     @staticmethod
     def _refuse_elsewhere(name: str) -> None:
@@ -63,9 +63,10 @@ class PictureFolder:
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._where().resolve())
 
-    def _open(self, path: Path, name: str) -> Image.Image:
+    def _open(self, name: str, opened: Callable[[Path], Image.Image]) -> Image.Image:
+        path = self._where() / name
         try:
-            return open_picture(path)
+            return opened(path)
         except BadPicture as error:
             raise BadPicture(str(error).replace(str(path), name)) from None
 

@@ -25,10 +25,15 @@ _DATA_URI = re.compile(r"data:[\w./+-]*;base64,", re.IGNORECASE)
 
 def open_picture(path: str | Path) -> Image.Image:
     """An RGB picture from a file: upright, first frame, transparency on white. Raises BadPicture."""
+    return flattened(open_upright(path))
+
+
+def open_upright(path: str | Path) -> Image.Image:
+    """The same with its transparency, RGBA, if it has any. Raises BadPicture."""
     path = Path(path)
     if not path.is_file():
         raise BadPicture(f"There is no picture at {path}.")
-    return _read(path, str(path), upright_rgb)
+    return _read(path, str(path), upright)
 
 
 def decoded_picture(text: str) -> Image.Image:
@@ -79,6 +84,15 @@ def _refuse_huge(picture: Image.Image, name: str) -> None:
 def upright_rgb(picture: Image.Image) -> Image.Image:
     """RGB with the camera's rotation applied, 16-bit values scaled to 8, transparency on white. Raises BadPicture."""
     return flattened(_upright(picture))
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The same with its transparency, RGBA, if it may have any. It has no marks to be turned by once more. Raises
+    BadPicture."""
+    turned = _upright(picture)
+    result = turned.convert("RGBA" if _may_be_transparent(turned) else "RGB")
+    result.info.clear()
+    return result
 
 
 def upright_grey(picture: Image.Image) -> Image.Image:

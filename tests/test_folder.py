@@ -92,3 +92,12 @@ def test_a_subfolders_pictures_are_named_and_no_other_place_is(folder, pictures)
     for elsewhere in ("..", "/", "../x", str(folder), "~", "C:\\x", f"{sub}/../.."):
         with pytest.raises(BadPicture, match="other places are not read"):
             pictures.names_in(elsewhere)
+
+
+def test_a_picture_keeps_its_transparency_by_name_and_its_hash_is_that_on_white(folder, pictures):
+    see_through = plain("red").convert("RGBA")
+    see_through.putalpha(100)
+    see_through.save(folder / "glass.png")
+    assert pictures.get("glass.png").getpixel((0, 0)) == (255, 0, 0, 100)
+    flat = Image.alpha_composite(Image.new("RGBA", see_through.size, "white"), see_through).convert("RGB")
+    assert pictures.get(picture_hash(flat)).tobytes() == flat.tobytes()

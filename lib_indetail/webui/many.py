@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.folder import PictureFolder
-from lib_indetail.picture import decoded_picture
+from lib_indetail.picture import decoded, upright
 from lib_indetail.request import MOST_PICTURES
 from lib_indetail.webui.indetail import change, settings, switched_on
 from lib_indetail.webui.seeing import aligned
@@ -74,7 +74,7 @@ def _uploaded(files: Sequence[Any]) -> list[Source]:
         raise BadSetting("Files must be a list of pictures as base64, or of objects with name and data.")
     named = [{"name": f"picture {number}", "data": file} if isinstance(file, str) else file
              for number, file in enumerate(files, 1)]
-    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded_picture(file["data"]))
+    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded(file["data"], upright))
             for number, file in enumerate(named, 1)]
 
 
@@ -90,7 +90,7 @@ def _in_folder(folder: PictureFolder, subfolder: Any) -> list[Source]:
 def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
     shared.state.job_count = len(sources) * p.n_iter
     done: list[processing.Processed] = []
-    skipped: dict[str, str] = {}
+    skipped: list[tuple[str, str]] = []
     for number, (name, opened) in enumerate(sources, 1):
         if shared.state.interrupted or shared.state.stopping_generation:
             break
@@ -98,18 +98,19 @@ def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
         try:
             done.append(_generated(p, image=opened(), reference_mask=None))
         except (BadPicture, InDetailError) as error:
-            skipped[name] = str(error)
+            skipped.append((name, str(error)))
             shared.state.job_count -= p.n_iter
+    shared.state.textinfo = None
     return _joined(p, done, f"{len(done)} of {len(sources)} pictures were used", skipped)
 
 
 def _together(p, sources: Sequence[Source]) -> processing.Processed:
-    pictures, skipped = [], {}
+    pictures, skipped = [], []
     for name, opened in sources:
         try:
             pictures.append(opened())
         except BadPicture as error:
-            skipped[name] = str(error)
+            skipped.append((name, str(error)))
     if len(pictures) > MOST_PICTURES:
         raise InDetailError(f"At most {MOST_PICTURES} pictures can act together, not {len(pictures)}.")
     done = []
@@ -126,9 +127,10 @@ def _generated(p, **changes: Any) -> processing.Processed:
     return processing.process_images(each)
 
 
-def _joined(p, done: Sequence[processing.Processed], said: str, skipped: dict[str, str]) -> processing.Processed:
+def _joined(p, done: Sequence[processing.Processed], said: str,
+            skipped: Sequence[tuple[str, str]]) -> processing.Processed:
     """All results as one; what was used and what was skipped stands under them, and in the API's answer."""
-    summary = f"{said}." + "".join(f" Skipped: {name} ({why.rstrip('.')})." for name, why in skipped.items())
+    summary = f"{said}." + "".join(f" Skipped: {name} ({why.rstrip('.')})." for name, why in skipped)
     if not done:
         raise InDetailError(summary)
     for each in done:

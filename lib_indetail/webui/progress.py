@@ -15,6 +15,7 @@ from lib_indetail.inversion import Progress
 def inversion_progress(doing: str = "inverting") -> Iterator[Progress]:
     """A job of its own in the page's bar and a line in the console, for as long as an inversion runs."""
     state = shared.state
+    before = state.textinfo
     if state.job_count > 0:
         state.job_count += 1
     with tqdm(desc=f"InDetail, {doing}", file=shared.progress_print_out, leave=False,
@@ -28,7 +29,7 @@ def inversion_progress(doing: str = "inverting") -> Iterator[Progress]:
         try:
             yield report
         finally:
-            state.textinfo = None
+            state.textinfo = before
             state.nextjob()
 
 

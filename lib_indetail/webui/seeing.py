@@ -53,7 +53,7 @@ class Seen:
             table = watch.table(each.acting.banks[IMAGE])
             title = _title("Attention", each, of_pass)
             self.pictures.setdefault(title, heat_map(
-                table, [layer_label(name) for name in watch.layers], [f"{sigma:.3g}" for sigma in watch.levels],
+                table, [layer_label(name) for name in watch.layers], [f"{sigma:.2g}" for sigma in watch.levels],
                 f"{title}: share that it receives, by layer and noise level; mean {table.mean():.2f}"))
 
     def append_to(self, processed) -> None:

@@ -96,6 +96,13 @@ def test_all_have_the_same_noise_with_a_random_seed(host, pictures):
     assert difference(*images) <= 1
 
 
+def test_the_progress_bar_says_which_picture_it_is(host, pictures):
+    made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in zip("ab", pictures)], "")
+    said = [text for text in host.get("/probe/state")[1]["doing"] if text]
+    assert [text for text in said if text.startswith("picture")][-1] == "picture 2 of 2: b.png"
+    assert "picture 1 of 2: a.png" in said and any(text.startswith("InDetail: inverting the picture") for text in said)
+
+
 @pytest.mark.parametrize(("args", "indetail", "said"), [
     ((ONE, None, ""), WISH, "Upload pictures, or name a subfolder"), ((ONE, [], "../.."), WISH, "other places"),
     ((ONE, None, "none"), WISH, "has no pictures in 'none'"), (("both", ["AAAA"], ""), WISH, "Pictures must be one of"),
@@ -144,6 +151,8 @@ def test_a_person_uploads_pictures_together(person, host, pictures):
     assert "3 of 4 pictures were used. Skipped: bad.png" in person.log()
     person.page.wait_for_function("() => document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 3",
                                   timeout=30_000)
-    json.dumps(host.get("/probe/arguments")[1])
+    mode, files, subfolder = host.get("/probe/arguments")[1]["folder"]
+    assert (mode, [file["name"] for file in files], subfolder) == (ONE, ["a.png", "b.png", "c.png", "bad.png"], "")
+    assert picture_hash(decoded_picture(files[1]["data"])) == picture_hash(decoded_picture(pictures[1]))
     person.choose("#script_list", "None")
     assert person.own_errors() == []

@@ -227,7 +227,7 @@ def test_a_pages_arguments_are_json_and_give_the_same_picture_by_api(adding, hos
     stroke(adding, "reference_mask")
     adding.fill("#txt2img_seed input", 7)
     adding.generate()
-    arguments = host.get("/probe/arguments")[1]
+    arguments = host.get("/probe/arguments")[1]["own"]
     assert arguments[0] is True and "InDetail reference mask" in shown(adding) and "InDetail 2 image" in shown(adding)
     replayed, = host.make(indetail=arguments, steps=4, cfg_scale=7, sampler_name="DPM++ 2M")
     assert np.array_equal(pixels(replayed), pixels(adding.result()))

@@ -34,6 +34,7 @@ class Probe:
         self.off_clean: list[float] = []  # of these: the mask's largest value, and how far the rest is from the latent
         self.banks: list[str] = []  # fingerprints of all keys and values of each record pass
         self.notes: list[str] = []
+        self.doing: list = []  # what the progress bar says at the calls
         self.comments: list[str] = []
         self.obstacle = ""
         self.after: int | None = None
@@ -42,12 +43,14 @@ class Probe:
         self.case = None
         self.latents: list[list[float]] = []
         self.nested = None
-        self.arguments = "null"  # InDetail's own, of the last generation
+        self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
 
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]
         self.calls.append(len(x))
+        if self.doing[-1:] != [shared.state.textinfo]:
+            self.doing.append(shared.state.textinfo)
         if len(x) == 1 and x.shape[1] > 4:
             self.channels.append(x[:, 4:].clone())
         if self.after is not None and len(self.calls) > self.after:

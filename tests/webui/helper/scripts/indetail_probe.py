@@ -33,7 +33,9 @@ class ProbeScript(scripts.Script):
 
     def process(self, p, *args):
         with contextlib.suppress(TypeError):
-            probe.arguments = json.dumps(indetail.arguments(p))
+            chosen = [list(p.script_args[script.args_from:script.args_to]) for script in p.scripts.selectable_scripts
+                      if script.title() == "InDetail folder"]
+            probe.arguments = json.dumps({"own": indetail.arguments(p), "folder": chosen[0]})
         if probe.prompts:
             p.all_prompts = probe.prompts
 
@@ -189,7 +191,7 @@ def add_routes(_, app: FastAPI):
     def state():
         gc.collect()
         return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
-                "ahead": probe.ahead,
+                "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(),
                 "texts": probe.texts, "references": probe.references,
@@ -202,7 +204,7 @@ def add_routes(_, app: FastAPI):
 
     @app.get("/probe/arguments")
     def arguments():
-        """Of the last generation, if they can be written as JSON."""
+        """InDetail's own and its script's, of the last generation, if they can be written as JSON."""
         return json.loads(probe.arguments)
 
     @app.get("/probe/external")

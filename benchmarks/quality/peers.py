@@ -1,0 +1,69 @@
+"""Other systems' rules as plans of the one attention algebra, so that only the rule differs.
+
+What is not their rule of attention is named beside each; their own programs are not run here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lib_indetail.algebra import Bank, Plan, Source, Stratum
+from lib_indetail.chain import Chain
+from lib_indetail.inversion import Inverter
+from lib_indetail.mixing import OWN
+from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
+from lib_indetail.rows import Row
+
+Rule = Callable[[float, Row], Plan | None]
+"""What a row follows at position u."""
+
+
+def reference_only(fidelity: float) -> Rule:
+    """ControlNet's: own and reference keys in one softmax in every block; the uncond rows keep `fidelity` of their own
+    answer. Its reference is re-noised anew at every step."""
+    cond = concatenation(IMAGE)
+    uncond = (Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
+
+    def rule(u: float, row: Row) -> Plan | None:
+        return cond if row.role == "cond" else None if fidelity == 1 else uncond
+
+    return rule
+
+
+def rival(until: float = 0.4) -> Rule:
+    """RIVAL's: the reference's keys in place of the own ones while t > 600 of 1000, then both in one softmax, in every
+    block and on both sides of guidance. Its AdaIN of the noise prediction is not among these."""
+    plans = {role: (replacement(bank), concatenation(bank))
+             for role, bank in (("cond", IMAGE), ("uncond", IMAGE_WITHOUT_TEXT))}
+    return lambda u, row: plans[row.role][0 if u < until else 1]
+
+
+def style_aligned(shift: float = math.log(2)) -> Rule:
+    """StyleAligned's, for a given picture: both in one softmax with the reference's logits raised by ln 2, in every
+    block and on both sides. Its AdaIN of queries and keys is not among these."""
+    plans = {role: (Stratum((OWN, Source(Bank(bank), bias=shift))),)
+             for role, bank in (("cond", IMAGE), ("uncond", IMAGE_WITHOUT_TEXT))}
+    return lambda u, row: plans[row.role]
+
+
+@dataclass(frozen=True)
+class PlannedBy:
+    """A rule as the hooks ask for plans."""
+
+    rule: Rule
+
+    def __call__(self, u: float, row: Row, layer: str | None = None) -> Plan | None:
+        return self.rule(u, row) if row.role != "other" else None
+
+
+def renoised_anew(inverter: Inverter, clean: torch.Tensor, nodes: list[int], seed: int) -> Chain:
+    """The picture under another noise at every node, as reference_only makes it."""
+    generator = torch.Generator().manual_seed(seed)
+    chains = [inverter.renoise(clean, torch.randn(clean.shape, generator=generator).to(clean)) for _ in nodes]
+    sigmas = [inverter.schedule.sigma(t) for t in nodes]
+    return Chain((inverter.schedule.sigma(0.0), *sigmas),
+                 (clean, *(chain.at(sigma) for chain, sigma in zip(chains, sigmas))))
