@@ -64,8 +64,8 @@ def test_there_is_an_axis_for_every_setting_task_preset_and_picture(host):
     ours = [label for label in options(host) if label.startswith("[InDetail] ")]
     assert len(ours) == len(set(ours)) == len(SETTINGS) + 3 + 3 * len(FURTHER)
     for label in ("Strength", "Lambda", "Stratified until", "Conflict-free guidance", "Start", "End",
-                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text", "Preset", "Picture",
-                  "Weight of picture 2", "Lambda of picture 8"):
+                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text", "Picture",
+                  "Preset", "Weight of picture 2", "Lambda of picture 8"):
         assert f"[InDetail] {label}" in ours
 
 
