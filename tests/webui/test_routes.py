@@ -172,5 +172,6 @@ def test_the_routes_ask_for_the_hosts_own_credentials(guarded, picture):
             statuses[basic] = ask(host.url + path, method, given, basic=basic)[0]
         allowed = {"api": {"me:secret", "you:proper"}, "page": {"her"},
                    "api and page": {"me:secret", "you:proper", "her"}}[guard]
-        assert {who for who, status in statuses.items() if status == 200} == allowed, (path, statuses)
+        answer = 422 if "/presets" in path and method != "GET" else 200  # nothing is asked for by name
+        assert {who for who, status in statuses.items() if status == answer} == allowed, (path, statuses)
         assert {status for who, status in statuses.items() if who not in allowed} == {401}
