@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lib_indetail.errors import BadSetting
+from lib_indetail.limited_folder import write_whole
 from lib_indetail.settings import TASKS, Settings, preset
 from lib_indetail.table import checked, no_such
 
@@ -35,8 +34,12 @@ class Preset:
     def complete(self) -> dict[str, Any]:
         """Every setting and the task: what is not named is at its default."""
         task = self.values.get("task", DEFAULT_TASK)
-        return {**{name: setting.default for name, setting in TABLE.items()}, **preset(task), "task": task,
-                **self.values}
+        return {**_expected(task), "task": task, **self.values}
+
+
+def _expected(task: str) -> dict[str, Any]:
+    """Every setting, as it is if only the task is chosen."""
+    return {**{name: setting.default for name, setting in TABLE.items()}, **preset(task)}
 
 
 BUILT_IN = {
@@ -96,7 +99,7 @@ class Presets:
         name = _own_name(name)
         task = values.get("task", DEFAULT_TASK)
         settings = Settings.of({key: value for key, value in values.items() if key != "task"}, task)
-        expected = {**{key: setting.default for key, setting in TABLE.items()}, **preset(task)}
+        expected = _expected(task)
         kept = {key: value for key, value in vars(settings).items() if key in TABLE and value != expected[key]}
         document = self._read()
         before = document["presets"].get(name)
@@ -156,15 +159,9 @@ class Presets:
         self._notes.append(note)
 
     def _write(self, document: Mapping[str, Any]) -> None:
-        path = self._where()
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            unfinished.replace(path)
+            write_whole(self._where(), (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             raise BadSetting(f"The presets could not be written: {error.strerror}.") from error
 
 

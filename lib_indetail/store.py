@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lib_indetail.chain import Chain
-from lib_indetail.files import LimitedFolder
+from lib_indetail.limited_folder import LimitedFolder
 
 FORMAT = "InDetail chain 1"
 SUFFIX = ".chain.safetensors"

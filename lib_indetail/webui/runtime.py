@@ -13,7 +13,7 @@ from PIL import Image
 from lib_indetail.cache import Cache
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.folder import PictureFolder
-from lib_indetail.keeping import PictureStore
+from lib_indetail.picture_store import PictureStore
 from lib_indetail.presets import Presets
 from lib_indetail.request import Request
 from lib_indetail.store import ChainStore

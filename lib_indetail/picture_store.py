@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from lib_indetail.files import LimitedFolder
+from lib_indetail.limited_folder import LimitedFolder
 from lib_indetail.picture import picture_hash
 
 SUFFIX = ".png"

@@ -13,6 +13,19 @@ ABANDONED_S = 3600  # a file that has been unfinished for so long belongs to a w
 logger = logging.getLogger(__name__)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Under another name at first, then renamed, so that a reader never meets half a file. Raises OSError."""
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
 class LimitedFolder:
     """`where()` gives the folder, `budget()` the bytes that its files may take together; 0 keeps and finds nothing.
 
@@ -42,20 +55,14 @@ class LimitedFolder:
             os.utime(path)
 
     def write(self, name: str, data: bytes) -> None:
-        """Under another name at first, then renamed, so that a reader never meets half a file. Not kept if it alone is
-        over the budget."""
+        """Whole; not kept if it alone is over the budget."""
         if len(data) > self._budget():
             return
         path = self._path(name)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
+            write_whole(path, data)
             self._make_room()
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             self.warn(path.parent, error)
 
     def clear(self) -> None:
