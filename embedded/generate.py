@@ -21,6 +21,7 @@ from lib_indetail.inversion import Inverter
 from lib_indetail.passes import as_model, image_passes, plain_pass
 from lib_indetail.plans import Planner
 from lib_indetail.preparation import prepare_chain
+from lib_indetail.received import Watcher
 from lib_indetail.settings import TASKS, Settings
 from lib_indetail.several import Acting, tint_all
 
@@ -86,9 +87,10 @@ def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings:
 
 @torch.no_grad()
 def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequence[ImagePrompt] | None = None,
-             control: ControlNet | None = None, planner: Callable | None = None) -> torch.Tensor:
+             control: ControlNet | None = None, planner: Callable | None = None,
+             watch: Watcher | None = None) -> torch.Tensor:
     """Clean latents of the pictures, [n, 4, h, w]. A `planner` (see `InDetailHooks`) may stand in the place of that of
-    the images' settings."""
+    the images' settings; `watch` writes down what the images receive."""
     images = [each for each in ([image] if isinstance(image, ImagePrompt) else image or ()) if each.settings.acts]
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
@@ -99,7 +101,7 @@ def generate(model: LatentDiffusion, request: Request, image: ImagePrompt | Sequ
             read = {bank: branch for each in images
                     for bank, branch in each.acting.branches(each.passes, each.memory, model.schedule).items()}
             planner = planner or Planner([each.acting.reader(model.unet) for each in images])
-            hooks = stack.enter_context(InDetailHooks(model.unet, read, planner))
+            hooks = stack.enter_context(InDetailHooks(model.unet, read, planner, watch=watch))
             colour = Colour([each.acting for each in images], images[0].settings.colour_until)
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, hooks, structure, colour)
         return sample(guided, request, _tinted(request, images))

@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality import __main__ as quality
-from benchmarks.quality.arms import PARTS
-from benchmarks.quality.bootstrap import difference, mean
+from benchmarks.quality import measuring
+from benchmarks.quality.arms import ALL, PARTS, Arm, Claim, Part
+from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.metrics import diversity
-from benchmarks.quality.peers import PlannedBy, reference_only, renoised_anew, rival, style_aligned
-from benchmarks.quality.report import by_arm, dominating, evidence, front, table
-from benchmarks.quality.trials import HELD_OUT, same_thing, trial
+from benchmarks.quality.peers import RULES, PlannedBy, reference_only, renoised_anew, rival, style_aligned
+from benchmarks.quality.report import by_arm, claims, dominating, evidence, front, table, verdict
+from benchmarks.quality.trials import HELD_OUT, trial
 from lib_indetail.inversion import Inverter
 from lib_indetail.noise import abar_of_sigma
 from lib_indetail.rows import Row
-from lib_indetail.settings import Settings
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import Case
@@ -32,7 +31,8 @@ def test_a_trials_picture_was_never_drawn_in_training_and_its_prompt_is_for_anot
     for number in (*range(20), *range(HELD_OUT, HELD_OUT + 20)):
         given = trial(number)
         assert given == trial(number) and given.scene.held_out and given.shape != given.scene.shape
-        assert same_thing(number).shape == given.scene.shape and same_thing(number).seeds == given.seeds
+        alone = trial(number, "none")
+        assert (alone.shape, alone.prompt, alone.seeds) == (given.scene.shape, "", given.seeds)
     seeds = [seed for number in range(100) for seed in trial(number).seeds]
     assert len(set(seeds)) == len(seeds)
 
@@ -81,23 +81,32 @@ def test_the_peers_rules_are_explicit_softmaxes():
 
 
 def test_the_peers_reference_has_another_noise_at_every_step(tiny):
-    scene, clean, nodes = Scene(tiny), randn(1, 4, 8, 8, seed=3), [1, 251, 501]
-    chain = renoised_anew(Inverter(scene.model.schedule), clean, nodes, 5)
+    schedule = Scene(tiny).model.schedule
+    clean, sigmas = randn(1, 4, 8, 8, seed=3), [schedule.sigma(t) for t in (0, 1, 251, 501)]
+    chain = renoised_anew(Inverter(schedule), clean, sigmas, 5)
     noises = []
     for sigma in chain.sigmas[1:]:
         abar = abar_of_sigma(sigma)
         noises.append((chain.at(sigma) - abar**0.5 * clean) / (1 - abar) ** 0.5)
-    assert all(abs(float(noise.std()) - 1) < 0.15 for noise in noises)
+    assert chain.sigmas == tuple(sigmas) and all(abs(float(noise.std()) - 1) < 0.15 for noise in noises)
     assert min(float((a - b).abs().mean()) for a, b in pairwise(noises)) > 0.5
     assert torch.equal(chain.latents[0], clean)
 
 
-def test_every_arm_has_settings_that_can_be():
-    for part, arms in PARTS.items():
-        assert len(arms) >= 2, part
-        for arm in arms.values():
-            if arm.settings is not None:
-                Settings.of(arm.settings, arm.task)
+def test_every_arm_has_settings_that_can_be_and_every_claim_arms():
+    for name, part in PARTS.items():
+        assert len(part.arms) >= 2, name
+        for arm in part.arms.values():
+            assert arm.rule is None or arm.rule in RULES
+            assert arm.settings is None or arm.resolved
+        assert {arm for claim in part.claims for arm in (claim.lower, claim.higher)} <= set(part.arms)
+        assert part.reference is None or part.reference in part.arms
+
+
+def test_arms_that_differ_in_nothing_are_one_whatever_they_are_called():
+    assert Arm({"lambda_image": 0.5}).key == Arm({}).key == Arm({"inversion_text": "empty"}, "image variation").key
+    assert len({arm.key for arm in (Arm({}), Arm(None), Arm(ALL), Arm({}, steps=10), Arm({}, "image variation"),
+                                    Arm({}, unwanted=True), Arm({}, rule="rival"), Arm({}, prompt="none"))}) == 8
 
 
 def test_diversity_is_the_mean_difference_between_noises():
@@ -115,20 +124,54 @@ def figures(text, image) -> dict:
     return {"text": text, "pattern": image, "colours": image, "image": image, "copied": 0.0, "diversity": 0.5}
 
 
+def part_of(*scales, **changes) -> Part:
+    return Part("About it.", {f"scale {scale}": Arm(scale=scale) for scale in scales}, **changes)
+
+
+def known_of(part, value, trials=range(HELD_OUT, HELD_OUT + 4)) -> dict:
+    return {(part.measured, arm.key, trial): value(arm, trial - trials[0])
+            for arm in part.arms.values() for trial in trials}
+
+
 def test_tables_compare_the_trials_that_all_arms_have():
-    known = {("p", arm, trial): figures(1.0, 0.1 * trial + (arm == "b")) for arm in "ab" for trial in range(4)}
-    known["p", "a", 9] = figures(0.0, 50.0)
-    arms = by_arm(known, "p", ["a", "b"])
-    assert arms["a"]["image"] == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    assert "| **b** | 1.000 ± 0.000 |" in table(arms) and "| a |" in table(arms)
-    assert by_arm(known, "p", ["a", "none"]) == {}
-    assert list(dominating(arms, "a")) == ["b"] and dominating(arms, "b") == {}
+    part = part_of(1.0, 2.0)
+    known = known_of(part, lambda arm, trial: figures(1.0, 0.1 * trial + (arm.scale == 2)))
+    lone = part.arms["scale 1.0"].key
+    known["pictures", lone, HELD_OUT + 9] = figures(0.0, 50.0)
+    known["pictures", lone, 1] = figures(0.0, 50.0)
+    arms = by_arm(known, part)
+    assert arms["scale 1.0"]["image"] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert "| **scale 2.0** | 1.000 ± 0.000 |" in table(arms) and "| scale 1.0 |" in table(arms)
+    assert by_arm(known, part_of(1.0, 3.0)) == {}
+    assert list(dominating(arms, "scale 1.0")) == ["scale 2.0"] and dominating(arms, "scale 2.0") == {}
 
 
-def test_the_report_has_a_section_for_what_was_measured_alone():
-    known = {("search", arm, trial): figures(1.0, 0.5) for arm in "ab" for trial in range(3)}
-    text = evidence(known, {"peers": ["a", "b"], "search": ["a", "b"]})
-    assert "## Search\n\n3 trials." in text and "Peers" not in text and "real checkpoint" in text
+def test_the_report_has_a_section_for_what_was_measured_alone(tmp_path):
+    part = part_of(1.0, 2.0, reference="scale 1.0")
+    known = known_of(part, lambda arm, trial: figures(1.0, 0.5))
+    (tmp_path / "search_plot.png").touch()
+    text = evidence(known, {"peers": part_of(1.0, 3.0), "search": part}, tmp_path)
+    assert "## Search\n\nAbout it. 4 trials, `python -m" in text and "Peers" not in text and "real checkpoint" in text
+    assert f"![search: as a plot]({tmp_path.name}/search_plot.png)" in text and "sheet.png" not in text
+    assert "None is surely above *scale 1.0*" in text
+
+
+def test_claims_are_held_against_paired_differences():
+    part = part_of(1.0, 2.0, 3.0)
+    noise = np.random.default_rng(4).normal(0, 0.01, 40)
+    known = known_of(part, lambda arm, trial: figures(1.0, (arm.scale > 1) + noise[trial] * arm.scale),
+                     range(HELD_OUT, HELD_OUT + 40))
+    arms = by_arm(known, part)
+
+    def said(*claim):
+        return claims([Claim("image", *claim)], arms)[0]
+
+    assert said("scale 1.0", "scale 2.0").startswith("- agrees: *scale 2.0* is above *scale 1.0* in both of the pict")
+    assert said("scale 2.0", "scale 1.0").startswith("- **contradicted**")
+    assert said("scale 2.0", "scale 3.0").startswith("- **not decided**")
+    assert said("scale 3.0", "scale 2.0", True).startswith("- agrees: *scale 2.0* is no lower than")
+    assert [verdict(Mean(0, low, high), flat) for low, high, flat in
+            ((-1, 1, True), (-2, -1, True), (1, 2, False))] == ["agrees", "**contradicted**", "agrees"]
 
 
 def test_what_costs_text_does_not_dominate():
@@ -139,19 +182,32 @@ def test_what_costs_text_does_not_dominate():
     assert list(dominating(arms, "base")) == ["free"]
 
 
+def row_of(arm, trial) -> dict:
+    return {"measured": "pictures", "arm": arm.key, "trial": trial, "figures": {"text": 1.0}}
+
+
 def test_it_goes_on_where_it_was_broken_off(tmp_path):
-    part, arms = next(iter(PARTS.items()))
-    rows = [{"part": part, "arm": arm, "trial": 0, "figures": {"text": 1.0}} for arm in arms]
-    text = "\n".join(json.dumps(row) for row in rows)
+    arms = list(PARTS["table A"].arms.values())
+    text = "\n".join(json.dumps(row_of(arm, HELD_OUT)) for arm in arms)
     (tmp_path / "figures.jsonl").write_text(text[:-9])
-    assert quality.missing([part], range(2), tmp_path) == {0: [(part, list(arms)[-1])],
-                                                           1: [(part, arm) for arm in arms]}
+    missing = measuring.missing(["table A"], 2, tmp_path)
+    assert {number: [arm.key for _, arm in each] for number, each in missing.items()} == {
+        HELD_OUT: [arms[-1].key], HELD_OUT + 1: [arm.key for arm in arms]}
     (tmp_path / "figures.jsonl").write_text(text)
-    assert list(quality.missing([part], range(2), tmp_path)) == [1]
+    assert list(measuring.missing(["table A"], 2, tmp_path)) == [HELD_OUT + 1]
+
+
+def test_what_parts_share_is_measured_once_and_few_trials_where_few_are_enough(tmp_path):
+    both = measuring.missing(["table A", "table B", "attention"], 30, tmp_path)
+    pictures = [arm.key for what, arm in both[HELD_OUT] if what == "pictures"]
+    assert len(pictures) == len(set(pictures)) == 7 + 5 - 1
+    watched = [number for number, each in both.items() if any(what == "shares" for what, _ in each)]
+    assert len(both) == 30 and watched == list(range(HELD_OUT, HELD_OUT + 20))
+    assert list(measuring.missing(["search"], 2, tmp_path)) == [0, 1]
 
 
 def test_a_line_that_was_cut_off_does_not_spoil_the_next(tmp_path):
-    (tmp_path / "figures.jsonl").write_text('{"part": "p", "arm"')
-    with quality.appended(tmp_path / "figures.jsonl") as file:
-        file.write(json.dumps({"part": "p", "arm": "a", "trial": 1, "figures": {}}) + "\n")
-    assert list(quality.known(tmp_path)) == [("p", "a", 1)]
+    (tmp_path / "figures.jsonl").write_text('{"measured": "pictures", "arm"')
+    with measuring.appended(tmp_path / "figures.jsonl") as file:
+        file.write(json.dumps(row_of(Arm(), 1)) + "\n")
+    assert list(measuring.known(tmp_path)) == [("pictures", Arm().key, 1)]

@@ -1,95 +1,184 @@
-"""What is compared, by part of the report."""
+"""What is compared, by part of the report, and what the paper says of it."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
-from benchmarks.quality.peers import Rule, reference_only, rival, style_aligned
+from lib_indetail.settings import Settings
 
-AUTHORS = {"stratified_until": 0.2, "lambda_image": 0.5}
 ALL = {"blocks": "all"}
+FEW = {"steps": 10}
+USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
+"""What people use."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Arm:
-    """`settings` of the task; None is the text alone. A `rule` stands in the place of the settings' plans. `anew`
-    re-noises the picture at every step, as reference_only does. With `same` the prompt is for the picture's own
-    shape."""
+    """`settings` of the task; None is the text alone. A `rule` of `peers.RULES` stands in the place of the settings'
+    plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another shape than the
+    picture's, or "none". With `unwanted` another trial's picture is read by the negative side."""
 
-    settings: dict[str, Any] | None = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = field(default_factory=dict)
     task: str = "cross-prompt"
-    rule: Rule | None = None
+    rule: str | None = None
     anew: bool = False
     scale: float = 5.0
     steps: int = 20
     sampler: str = "ddim"
     scheduler: str = "plain"
-    same: bool = False
+    prompt: str = "another shape"
+    unwanted: bool = False
+
+    @property
+    def key(self) -> str:
+        """All that it differs in from the first arm there is: arms of one key are one, whatever they are called."""
+        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        if self.settings is not None:
+            given["settings"] = _differing(vars(self.resolved), vars(Settings()))
+            given["task"] = ""
+        return json.dumps(_differing(given, {**vars(Arm()), "settings": {}}), sort_keys=True)
+
+    @property
+    def resolved(self) -> Settings:
+        return Settings.of(self.settings, self.task)
 
 
-def _table_a(blocks: dict[str, Any]) -> dict[str, Arm]:
-    both = {**blocks, "stratified_until": 0.0, "guidance": 0.0}
-    return {"concatenation, conflicting": Arm(both), "concatenation, conflict-free": Arm({**both, "guidance": 1.0}),
-            **{f"stratified {steps} of 50": Arm({**blocks, "stratified_until": steps / 50})
-               for steps in (10, 20, 30, 40, 50)}}
+def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in usual and value != usual[name]}
 
 
-def _table_b(blocks: dict[str, Any]) -> dict[str, Arm]:
-    stratified = {**blocks, "stratified_until": 1.0}
-    return {f"lambda {share:g}": Arm({**stratified, "lambda_image": share}) for share in (0.0, 0.33, 0.5, 0.67, 1.0)}
+@dataclass(frozen=True)
+class Claim:
+    """Of two arms the second is higher in a figure (or, `flat`, no lower)."""
+
+    figure: str
+    lower: str
+    higher: str
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """`measured` is "pictures" (see `metrics`), "shares" (of attention) or "inversions". `about` says how it was made;
+    `most` trials are enough."""
+
+    about: str
+    arms: Mapping[str, Arm]
+    claims: tuple[Claim, ...] = ()
+    held_out: bool = True
+    measured: str = "pictures"
+    most: int | None = None
+    reference: str | None = None
+
+
+CONFLICTING, FREE = "concatenation, conflicting", "concatenation, conflict-free"
+
+
+def _table_a(blocks: Mapping[str, Any]) -> dict[str, Arm]:
+    both = {**blocks, "stratified_until": 0.0}
+    return {CONFLICTING: Arm({**both, "guidance": 0.0}, **FEW), FREE: Arm(both, **FEW),
+            **{f"stratified, {part} of 50": Arm({**blocks, "stratified_until": part / 50}, **FEW)
+               for part in (10, 20, 30, 40, 50)}}
+
+
+def _table_b(blocks: Mapping[str, Any]) -> dict[str, Arm]:
+    return {f"lambda {share:g}": Arm({**blocks, "stratified_until": 1.0, "lambda_image": share}, **FEW)
+            for share in (0.0, 0.33, 0.5, 0.67, 1.0)}
+
+
+def _rising(names: list[str], figure: str, flat: bool = False) -> tuple[Claim, ...]:
+    return tuple(Claim(figure, low, high, flat) for low, high in pairwise(names))
+
+
+def _in_order(arms: Mapping[str, Arm]) -> tuple[Claim, ...]:
+    """Table A: the image alignment rises from row to row, the first two steps clearly."""
+    names = list(arms)
+    return (*_rising(names[:3], "image"), *_rising(names[2:], "image", flat=True))
 
 
 def _figure_6() -> dict[str, Arm]:
-    return {f"{name}, scale {scale}": Arm({**ALL, "guidance": guidance}, "image variation", scale=float(scale),
-                                          same=True)
-            for name, guidance in (("conflicting", 0.0), ("conflict-free", 1.0)) for scale in (1, 2, 3, 5, 7, 10)}
-
-
-def _section_e() -> dict[str, Arm]:
-    return {"negative image prompt": Arm({**ALL, "side": "negative"}), "positive image prompt": Arm(ALL)}
+    arms = {"conflicting or not, scale 1": Arm(ALL, prompt="none", scale=1.0, **FEW)}
+    for name, guidance, scales in (("conflicting", 0.0, (10.0,)), ("conflict-free", 1.0, (3.0, 5.0, 7.5, 10.0))):
+        arms |= {f"{name}, scale {scale:g}": Arm({**ALL, "guidance": guidance}, prompt="none", scale=scale, **FEW)
+                 for scale in scales}
+    return arms
 
 
 def _peers() -> dict[str, Arm]:
     renoised = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0}
     return {
-        "text only": Arm(None),
-        **{f"reference_only's rule, fidelity {each:g}": Arm(renoised, rule=reference_only(each), anew=True)
-           for each in (0.5, 1.0)},
-        "RIVAL's rule": Arm({**ALL, "guidance": 0.0}, rule=rival()),
-        "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule=style_aligned()),
-        "the authors' defaults": Arm(AUTHORS),
-        "ours, all blocks": Arm(ALL),
+        "text only": Arm(None, **USUAL),
+        **{f"reference_only's rule, fidelity {each:g}": Arm(renoised, rule=f"reference_only {each:g}", anew=True,
+                                                            **USUAL) for each in (0.5, 1.0)},
+        "RIVAL's rule": Arm({**ALL, "guidance": 0.0}, rule="rival", **USUAL),
+        "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
+        "the authors' settings": Arm({}, **USUAL),
+        "ours, all blocks": Arm(ALL, **USUAL),
     }
 
 
-def _nodes() -> dict[str, Arm]:
-    kinds = {**{f"DDIM, {count} nodes": {"nodes": count} for count in (5, 10, 20, 50)},
-             **{f"refined, {count} nodes": {"inversion": "refined", "nodes": count} for count in (5, 10, 20)},
-             "one pass": {"inversion": "one pass"}, "parallel": {"inversion": "parallel"},
-             "re-noise": {"inversion": "re-noise"}}
-    return {name: Arm({**ALL, **settings}) for name, settings in kinds.items()}
+def _kinds() -> dict[str, dict[str, Any]]:
+    return {**{f"DDIM, {count} nodes": {"nodes": count} for count in (5, 10, 20, 50)},
+            "refined, 10 nodes": {"inversion": "refined", "nodes": 10},
+            "one pass": {"inversion": "one pass"}, "parallel": {"inversion": "parallel"},
+            "re-noise": {"inversion": "re-noise"}}
 
 
-def _search(**sampling: Any) -> dict[str, Arm]:
-    tried = {
-        "authors'": AUTHORS, "all blocks": ALL, "middle and decoder": {"blocks": "middle and decoder"},
-        "all, until 0.5": {**ALL, "stratified_until": 0.5}, "all, until 1": {**ALL, "stratified_until": 1.0},
-        "all, lambda 0.7": {**ALL, "lambda_image": 0.7}, "all, lambda 0.3": {**ALL, "lambda_image": 0.3},
-        "all, concatenation": {**ALL, "stratified_until": 0.0}, "all, start 0.1": {**ALL, "start": 0.1},
-        "all, start 0.2": {**ALL, "start": 0.2}, "all, end 0.8": {**ALL, "end": 0.8},
-        "all, replacement until 0.2": {**ALL, "replacement_until": 0.2},
-        "all, AdaIN 0.5": {**ALL, "adain": 0.5}, "all, colour match 1": {**ALL, "colour_match": 1.0},
-        "all, refined": {**ALL, "inversion": "refined"}, "all, offset 0.2": {**ALL, "inversion_offset": 0.2},
-        "all, detail": {**ALL, "block_weights": "detail"}, "all, style": {**ALL, "block_weights": "style"},
-        "all, falling strength": {**ALL, "strength_schedule": "linear"},
+def _search() -> dict[str, dict[str, Any]]:
+    tried: dict[str, dict[str, Any]] = {
+        "until 0.5": {"stratified_until": 0.5}, "until 1": {"stratified_until": 1.0},
+        "lambda 0.7": {"lambda_image": 0.7}, "lambda 0.3": {"lambda_image": 0.3},
+        "concatenation": {"stratified_until": 0.0}, "start 0.1": {"start": 0.1}, "end 0.8": {"end": 0.8},
+        "replacement until 0.2": {"replacement_until": 0.2}, "AdaIN 0.5": {"adain": 0.5}, "AdaIN 0": {"adain": 0.0},
+        "colour match": {"colour_match": 1.0}, "refined": {"inversion": "refined", "nodes": 20},
+        "offset 0.2": {"inversion_offset": 0.2}, "detail": {"block_weights": "detail"},
+        "style": {"block_weights": "style"}, "falling strength": {"strength_schedule": "linear"},
     }
-    return {name: Arm(settings, **sampling) for name, settings in tried.items()}
+    return {"the authors'": {}, "middle and decoder": {"blocks": "middle and decoder"}, "all blocks": ALL,
+            **{f"all, {name}": {**ALL, **settings} for name, settings in tried.items()}}
 
 
-PARTS: dict[str, dict[str, Arm]] = {
-    "table A, decoder": _table_a({}), "table A, all blocks": _table_a(ALL),
-    "table B, decoder": _table_b({}), "table B, all blocks": _table_b(ALL),
-    "figure 6": _figure_6(), "section E": _section_e(), "peers": _peers(), "nodes": _nodes(),
-    "search": _search(), "search, DPM++ 2M Karras": _search(sampler="dpmpp_2m", scheduler="karras"),
+_A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL)
+_ENDS = [FREE, "stratified, 50 of 50"]
+
+PARTS: dict[str, Part] = {
+    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5, the empty text for the inversion.", _peers(),
+                  reference="the authors' settings"),
+    "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
+    "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,
+                    (*_rising(list(_B), "image"), *_rising(list(_B)[::-1], "text", flat=True))),
+    "table A, all blocks": Part("As table A, with all blocks.", {CONFLICTING: _A_ALL[CONFLICTING],
+                                                               **{name: _A_ALL[name] for name in _ENDS}},
+                                _rising([CONFLICTING, *_ENDS], "image")),
+    "figure 6": Part("The paper's figure 6: without a prompt, guidance scales from 1 to 10, all blocks, 10 DDIM "
+                     "steps. *Shape of the text* is here that of the picture. Without a prompt both sides of "
+                     "conflicting guidance are the same, so that every scale gives the same pictures.", _figure_6(),
+                     tuple(Claim("image", "conflicting, scale 10", f"conflict-free, scale {scale}")
+                           for scale in ("3", "5", "7.5", "10"))),
+    "section E": Part("The paper's section E: what the negative side of guidance reads. All blocks, concatenation to "
+                      "the end, 10 DDIM steps.",
+                      {"the same picture (conflicting)": _A_ALL[CONFLICTING],
+                       "another picture": Arm(_A_ALL[FREE].settings, unwanted=True, **FEW),
+                       "none (conflict-free)": _A_ALL[FREE]},
+                      _rising(["the same picture (conflicting)", "another picture", "none (conflict-free)"], "image")),
+    "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
+                  reference="DDIM, 50 nodes"),
+    "search": Part("10 DDIM steps, on pictures that the other tables do not use.",
+                   {name: Arm(settings, **FEW) for name, settings in _search().items()}, held_out=False,
+                   reference="the authors'"),
+    "attention": Part(
+        "The paper's figure 11: the share of attention that own keys have above the picture's, on the positive side, "
+        "by step, mean over the decoder's blocks. 10 DDIM steps.",
+        {name: _A[name] for name in (CONFLICTING, FREE, "stratified, 10 of 50", "stratified, 30 of 50")},
+        (Claim("mean", FREE, CONFLICTING), Claim("mean", "stratified, 10 of 50", FREE),
+         Claim("mean", "stratified, 30 of 50", "stratified, 10 of 50")), measured="shares", most=20),
+    "inversions": Part(
+        "How far the latent is off that comes of sampling the inversion back without guidance, relative to the clean "
+        "one's norm; rows that went through the UNet, those that record for 10 steps among them.",
+        {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()}, measured="inversions", most=20),
 }

@@ -6,7 +6,7 @@ What is not their rule of attention is named beside each; their own programs are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,10 +60,14 @@ class PlannedBy:
         return self.rule(u, row) if row.role != "other" else None
 
 
-def renoised_anew(inverter: Inverter, clean: torch.Tensor, nodes: list[int], seed: int) -> Chain:
-    """The picture under another noise at every node, as reference_only makes it."""
+RULES: dict[str, Rule] = {**{f"reference_only {fidelity:g}": reference_only(fidelity) for fidelity in (0.5, 1.0)},
+                          "rival": rival(), "style_aligned": style_aligned()}
+
+
+def renoised_anew(inverter: Inverter, clean: torch.Tensor, sigmas: Sequence[float], seed: int) -> Chain:
+    """The picture under another noise at every one of the ascending levels, as reference_only makes it."""
     generator = torch.Generator().manual_seed(seed)
-    chains = [inverter.renoise(clean, torch.randn(clean.shape, generator=generator).to(clean)) for _ in nodes]
-    sigmas = [inverter.schedule.sigma(t) for t in nodes]
-    return Chain((inverter.schedule.sigma(0.0), *sigmas),
-                 (clean, *(chain.at(sigma) for chain, sigma in zip(chains, sigmas))))
+    chains = [inverter.renoise(clean, torch.randn(clean.shape, generator=generator).to(clean)) for _ in sigmas]
+    clean_level = inverter.schedule.sigma(0.0)
+    above = [(sigma, chain.at(sigma)) for sigma, chain in zip(sigmas, chains) if sigma > clean_level]
+    return Chain((clean_level, *(sigma for sigma, _ in above)), (clean, *(latent for _, latent in above)))

@@ -1,58 +1,88 @@
-"""Tables of what was measured, as Markdown."""
+"""What was measured, as Markdown: tables, and what they say of the paper's claims."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from benchmarks.quality.arms import PARTS, Claim, Part
 from benchmarks.quality.bootstrap import Mean, difference, mean
+from benchmarks.quality.measuring import Done
+from benchmarks.quality.trials import HELD_OUT, NOISES
 
 COLUMNS = {"text": "shape of the text", "pattern": "pattern of the picture", "colours": "colours of the picture",
            "image": "both of the picture", "copied": "shape of the picture", "diversity": "diversity"}
+NAMES = {**COLUMNS, "mean": "own share above the picture's", "error": "error of the latent", "rows": "UNet rows"}
+Known = Mapping[Done, Mapping[str, float]]
 Figures = Mapping[str, Sequence[float]]
 """Values over trials, by figure."""
 
+ABOUT = f"""# Evidence
 
-ABOUT = """# Evidence
+Made by `python -m benchmarks.quality` with the embedded model: a UNet of 10 million parameters that was trained for two
+hours on drawn shapes. **Nothing here was measured with a real checkpoint.** The model knows twelve patterns and nothing
+of photographs, faces or materials; it shows the method's mechanism and which settings carry more, not how good a
+picture of yours will be. `python -m benchmarks.quality.checkpoint` measures a checkpoint of yours in the WebUI.
 
-Made by `python -m benchmarks.quality` with the embedded model, a UNet of 10 million parameters that was trained on
-drawn shapes; nothing here was measured with a real checkpoint. Every trial is a picture of a combination of shape,
-pattern and colours that was never drawn in training, a prompt, and two noises, the same ones in every row of a table.
-*Shape of the text*, *pattern* and *shape of the picture* are shares of results in which a small classifier sees them;
-*colours* is 1 less the distance of the mean colours inside the shapes, as a share of the largest; *both* is the mean
-of pattern and colours. Behind ± stands half of the 95 % interval, a bootstrap over trials. Rows in bold are not
-beaten by another one in both *both of the picture* and *shape of the text*.
+A trial is a picture of a combination of shape, pattern and colours that was never drawn in training, a prompt for
+another shape, and {NOISES} noises, the same in every row of a table; 50 trials are {50 * NOISES} results a row. *Shape
+of the text*, *pattern* and *shape of the picture* are shares of results in which a small classifier sees them;
+*colours* is 1 less the distance of the mean colours inside the shapes, as a share of the largest; *both* is the mean of
+pattern and colours; *diversity* the mean difference between two noises. Behind ± stands half of the 95 % interval, a
+bootstrap over trials. **Bold** rows are beaten by no other one in both *both of the picture* and *shape of the text*
+(the Pareto front). Under a table stands what it says of the paper's claims: the mean difference between two rows, trial
+by trial, with its 95 % interval.
 """
 
 
-def evidence(known: Mapping[tuple[str, str, int], Mapping[str, float]], parts: Mapping[str, Sequence[str]]) -> str:
-    """The whole report: a table for each part that was measured, over the trials that all its arms have."""
+def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = Path("docs/evidence")) -> str:
+    """The whole report: a section for each part that was measured, over the trials that all its arms have. Plots and
+    sheets stand where there are files of them."""
     sections = [ABOUT]
-    for part, names in parts.items():
-        arms = by_arm(known, part, list(names))
+    for name, part in parts.items():
+        arms = by_arm(known, part)
         if arms:
-            count = len(next(iter(arms.values()))["text"])
-            sections.append(f"## {part[0].upper()}{part[1:]}\n\n{count} trials. "
-                            f"`python -m benchmarks.quality --parts \"{part}\" --trials {count}`\n\n{table(arms)}\n")
-    return "\n".join(sections)
+            sections += [f"## {name[0].upper()}{name[1:]}", _about(name, part, arms), table(arms, part.measured),
+                         *_shown(name, pictures), *claims(part.claims, arms), *_dominating(part, arms)]
+    return "\n\n".join(sections).rstrip() + "\n"
 
 
-def by_arm(known: Mapping[tuple[str, str, int], Mapping[str, float]], part: str,
-           arms: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+def _about(name: str, part: Part, arms: Mapping[str, Figures]) -> str:
+    count = len(next(iter(next(iter(arms.values())).values())))
+    return (f"{part.about} {count} trials, `python -m benchmarks.quality --parts \"{name}\" --trials {count}`.")
+
+
+def _shown(name: str, pictures: Path) -> list[str]:
+    kinds = {"plot": "as a plot", "sheet": "the first trials, first noise, none chosen"}
+    return [f"![{name}: {text}]({pictures.name}/{file_name(name, kind)})" for kind, text in kinds.items()
+            if (pictures / file_name(name, kind)).exists()]
+
+
+def file_name(part: str, kind: str) -> str:
+    return f"{part.replace(',', '').replace(' ', '_').lower()}_{kind}.png"
+
+
+def by_arm(known: Known, part: Part) -> dict[str, dict[str, list[float]]]:
     """Of the trials that all arms of a part have: the same ones in the same order."""
-    trials = [{trial for of, name, trial in known if (of, name) == (part, arm)} for arm in arms]
-    common = sorted(set.intersection(*trials)) if trials else []
-    return {arm: {figure: [known[part, arm, trial][figure] for trial in common] for figure in COLUMNS}
-            for arm in arms} if common else {}
+    of = {name: {trial: figures for (what, key, trial), figures in known.items()
+                 if (what, key) == (part.measured, arm.key) and (trial >= HELD_OUT) == part.held_out}
+          for name, arm in part.arms.items()}
+    common = sorted(set.intersection(*map(set, of.values())))
+    return {name: {figure: [trials[number][figure] for number in common] for figure in trials[common[0]]}
+            for name, trials in of.items()} if common else {}
 
 
-def table(arms: Mapping[str, Figures]) -> str:
-    """Means with their intervals; arms on the Pareto front of image against text are in bold."""
-    means = {arm: {figure: mean(values[figure]) for figure in COLUMNS} for arm, values in arms.items()}
-    best = front({arm: (figures["image"].value, figures["text"].value) for arm, figures in means.items()})
-    lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "| --- |" + " --- |" * len(COLUMNS)]
+def table(arms: Mapping[str, Figures], measured: str = "pictures") -> str:
+    """Means with their intervals; of pictures, arms on the Pareto front of image against text are in bold."""
+    means = {arm: {figure: mean(values) for figure, values in figures.items()} for arm, figures in arms.items()}
+    columns, best = {each: NAMES.get(each, each) for each in next(iter(means.values()))}, set()
+    if measured == "pictures":
+        columns = COLUMNS
+        best = front({arm: (figures["image"].value, figures["text"].value) for arm, figures in means.items()})
+    lines = ["| | " + " | ".join(columns.values()) + " |", "| --- |" + " --- |" * len(columns)]
     for arm, figures in means.items():
         name = f"**{arm}**" if arm in best else arm
-        lines.append(f"| {name} | " + " | ".join(_cell(figures[figure]) for figure in COLUMNS) + " |")
+        lines.append(f"| {name} | " + " | ".join(_cell(figures[figure]) for figure in columns) + " |")
     return "\n".join(lines)
 
 
@@ -64,16 +94,57 @@ def front(points: Mapping[str, tuple[float, float]]) -> set[str]:
     return {name for name, point in points.items() if not beaten(point)}
 
 
+def claims(given: Sequence[Claim], arms: Mapping[str, Figures]) -> list[str]:
+    """A list of what the paper claims, each with the difference that was found."""
+    lines = []
+    for claim in given:
+        gained = difference(arms[claim.lower][claim.figure], arms[claim.higher][claim.figure])
+        relation = "is no lower than" if claim.flat else "is above"
+        lines.append(f"- {verdict(gained, claim.flat)}: *{claim.higher}* {relation} *{claim.lower}* in "
+                     f"{NAMES[claim.figure]}: {_signed(gained)}")
+    return ["\n".join(lines)] if lines else []
+
+
+def verdict(gained: Mean, flat: bool = False) -> str:
+    if gained.high < 0:
+        return "**contradicted**"
+    if flat or gained.low > 0:
+        return "agrees"
+    return "**not decided**"
+
+
 def dominating(arms: Mapping[str, Figures], reference: str) -> dict[str, dict[str, Mean]]:
     """Arms whose image alignment is surely higher than the reference's while the text alignment is not surely lower:
     the differences, trial by trial."""
+    return _gained(arms, reference, lambda image, text: image.low > 0 and text.high >= 0)
+
+
+def _gained(arms: Mapping[str, Figures], reference: str,
+            wanted: Callable[[Mean, Mean], bool]) -> dict[str, dict[str, Mean]]:
     found = {}
     for arm, figures in arms.items():
         gained = {figure: difference(arms[reference][figure], figures[figure]) for figure in ("image", "text")}
-        if arm != reference and gained["image"].low > 0 and gained["text"].high >= 0:
+        if arm != reference and wanted(gained["image"], gained["text"]):
             found[arm] = gained
     return found
 
 
+def _dominating(part: Part, arms: Mapping[str, Figures]) -> list[str]:
+    if part.reference is None:
+        return []
+    found = dominating(arms, part.reference)
+    if not found:
+        return [f"None is surely above *{part.reference}* in the picture's alignment without losing text."]
+    lines = [f"Surely above *{part.reference}* in the picture's alignment, and not surely below it in the text's:", "",
+             "| | picture | text |", "| --- | --- | --- |"]
+    ordered = sorted(found.items(), key=lambda item: -item[1]["image"].value)
+    return ["\n".join(lines + [f"| {arm} | {_signed(gained['image'])} | {_signed(gained['text'])} |"
+                               for arm, gained in ordered])]
+
+
 def _cell(value: Mean) -> str:
-    return f"{value.value:.3f} ± {(value.high - value.low) / 2:.3f}"
+    return f"{value.value:.3g}" if value.value >= 10 else f"{value.value:.3f} ± {(value.high - value.low) / 2:.3f}"
+
+
+def _signed(value: Mean) -> str:
+    return f"{value.value:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
