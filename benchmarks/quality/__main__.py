@@ -1,6 +1,7 @@
 """`python -m benchmarks.quality`: the paper's tables in miniature, beside the peers; goes on where it was broken off.
 
-Every figure of every trial is a line of a file under outputs/quality; `--report docs/evidence.md` makes tables of them.
+Every figure of every trial is a line of a file under outputs/quality; `--report docs/evidence.md` makes tables and
+plots of them.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import argparse
 from pathlib import Path
 
 from benchmarks.quality.arms import PARTS
+from benchmarks.quality.drawing import draw_plots, draw_sheets
+from benchmarks.quality.generating import Trials
 from benchmarks.quality.measuring import known, measure
 from benchmarks.quality.report import evidence
 from benchmarks.quality.trials import NOISES
+from embedded.checkpoint import load_judge, load_model
 
 FOLDER = Path("outputs/quality")
 
@@ -22,12 +26,18 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50, help=f"pictures with prompts, {NOISES} noises each")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--output", type=Path, default=FOLDER)
-    parser.add_argument("--report", type=Path, help="write tables of all that was measured to this file instead")
+    parser.add_argument("--report", type=Path, help="instead: tables and plots of all that was measured, in this file "
+                                                    "and a folder of its name")
+    parser.add_argument("--sheets", action="store_true", help="with a report: generate its contact sheets too")
     asked = parser.parse_args()
-    if asked.report:
-        asked.report.write_text(evidence(known(asked.output)), encoding="utf-8")
+    if not asked.report:
+        measure(asked.parts, asked.trials, asked.output, asked.workers)
         return
-    measure(asked.parts, asked.trials, asked.output, asked.workers)
+    found, pictures = known(asked.output), asked.report.with_suffix("")
+    draw_plots(found, pictures)
+    if asked.sheets:
+        draw_sheets(Trials(load_model(), load_judge()), pictures)
+    asked.report.write_text(evidence(found, pictures=pictures), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from typing import Any
 from lib_indetail.settings import Settings
 
 ALL = {"blocks": "all"}
+MOST_DETAIL = {**ALL, "stratified_until": 1.0, "start": 0.1, "colour_match": 1.0}
+"""What the searches found."""
 FEW = {"steps": 10}
 USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
 """What people use."""
@@ -119,6 +121,7 @@ def _peers() -> dict[str, Arm]:
         "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
         "the authors' settings": Arm({}, **USUAL),
         "ours, all blocks": Arm(ALL, **USUAL),
+        "ours, most detail": Arm(MOST_DETAIL, **USUAL),
     }
 
 
@@ -141,6 +144,16 @@ def _search() -> dict[str, dict[str, Any]]:
     }
     return {"the authors'": {}, "middle and decoder": {"blocks": "middle and decoder"}, "all blocks": ALL,
             **{f"all, {name}": {**ALL, **settings} for name, settings in tried.items()}}
+
+
+def _usual_search() -> dict[str, dict[str, Any]]:
+    """The best of the first search, and what they make together."""
+    matched, late, whole = {"colour_match": 1.0}, {"start": 0.1}, {"stratified_until": 1.0}
+    tried = {"colour match": matched, "start 0.1": late, "until 1": whole, "lambda 0.3": {"lambda_image": 0.3},
+             "start 0.1, colour match": late | matched, "until 1, colour match": whole | matched,
+             "start 0.1, until 1, colour match": late | whole | matched,
+             "start 0.2, until 1, colour match": {"start": 0.2} | whole | matched}
+    return {"the authors'": {}, "all blocks": ALL, **{f"all, {name}": {**ALL, **each} for name, each in tried.items()}}
 
 
 _A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL)
@@ -171,6 +184,9 @@ PARTS: dict[str, Part] = {
     "search": Part("10 DDIM steps, on pictures that the other tables do not use.",
                    {name: Arm(settings, **FEW) for name, settings in _search().items()}, held_out=False,
                    reference="the authors'"),
+    "search, 20 steps": Part("20 steps of DPM++ 2M Karras, on the same pictures as the search before.",
+                             {name: Arm(settings, **USUAL) for name, settings in _usual_search().items()},
+                             held_out=False, reference="the authors'"),
     "attention": Part(
         "The paper's figure 11: the share of attention that own keys have above the picture's, on the positive side, "
         "by step, mean over the decoder's blocks. 10 DDIM steps.",
