@@ -153,7 +153,11 @@ def test_the_report_has_a_section_for_what_was_measured_alone(tmp_path):
     text = evidence(known, {"peers": part_of(1.0, 3.0), "search": part}, tmp_path)
     assert "## Search\n\nAbout it. 4 trials, `python -m" in text and "Peers" not in text and "real checkpoint" in text
     assert f"![search: as a plot]({tmp_path.name}/search_plot.png)" in text and "sheet.png" not in text
-    assert "None is surely above *scale 1.0*" in text
+    assert "None is surely above *scale 1.0*" in text and "claims of the paper" not in text
+    claimed = part_of(1.0, 2.0, claims=(Claim("image", "scale 1.0", "scale 2.0"),
+                                        Claim("text", "scale 1.0", "scale 2.0", True)))
+    text = evidence(known, {"search": claimed}, tmp_path)
+    assert "Of 2 claims of the paper this model agrees with 1. The others:\n\n- **not decided**: *scale 2.0*" in text
 
 
 def test_claims_are_held_against_paired_differences():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from PIL import Image
 
 from benchmarks.quality.arms import PARTS, Arm, Part
 from benchmarks.quality.bootstrap import Mean, mean
@@ -96,11 +99,12 @@ def draw_sheets(trials: Trials, folder: Path) -> list[Path]:
 def _sheet(trials: Trials, name: str, part: Part, path: Path) -> Path:
     lines = []
     for number in range(HELD_OUT, HELD_OUT + ROWS):
-        scene = trial(number).scene
-        lines.append([Cell(picture_of(scene), "image prompt"),
-                      *(Cell(_first(trials, number, arm), label) for label, arm in part.arms.items())])
+        cells = [Cell(_first(trials, number, arm), label) for label, arm in part.arms.items()]
+        given = trial(number, next(iter(part.arms.values())).prompt)
+        lines.append([Cell(picture_of(given.scene), f'"{given.prompt}" with this'), *cells])
     return save_sheet(path, f"{name[0].upper()}{name[1:]}: the first trials, first noise, none chosen", lines)
 
 
-def _first(trials: Trials, number: int, arm: Arm):
-    return tensor_picture(trials.pictures(trial(number, arm.prompt), arm)[0])
+def _first(trials: Trials, number: int, arm: Arm) -> Image.Image:
+    given = trial(number, arm.prompt)
+    return tensor_picture(trials.pictures(dataclasses.replace(given, seeds=given.seeds[:1]), arm)[0])

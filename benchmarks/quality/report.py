@@ -38,13 +38,24 @@ by trial, with its 95 % interval.
 def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = Path("docs/evidence")) -> str:
     """The whole report: a section for each part that was measured, over the trials that all its arms have. Plots and
     sheets stand where there are files of them."""
-    sections = [ABOUT]
+    measured = {name: arms for name, part in parts.items() if (arms := by_arm(known, part))}
+    sections = [ABOUT, *_summary(parts, measured)]
     for name, part in parts.items():
-        arms = by_arm(known, part)
-        if arms:
+        if name in measured:
+            arms = measured[name]
             sections += [f"## {name[0].upper()}{name[1:]}", _about(name, part, arms), table(arms, part.measured),
                          *_shown(name, pictures), *claims(part.claims, arms), *_dominating(part, arms)]
     return "\n\n".join(sections).rstrip() + "\n"
+
+
+def _summary(parts: Mapping[str, Part], measured: Mapping[str, Mapping[str, Figures]]) -> list[str]:
+    said = [line for name, arms in measured.items() for line in "\n".join(claims(parts[name].claims, arms)).splitlines()]
+    against = [line for line in said if not line.startswith("- agrees")]
+    if not said:
+        return []
+    return [f"Of {len(said)} claims of the paper this model agrees with {len(said) - len(against)}. The others:"
+            if against else f"Of {len(said)} claims of the paper this model agrees with all.",
+            *(["\n".join(against)] if against else [])]
 
 
 def _about(name: str, part: Part, arms: Mapping[str, Figures]) -> str:
