@@ -49,7 +49,8 @@ def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = P
 
 
 def _summary(parts: Mapping[str, Part], measured: Mapping[str, Mapping[str, Figures]]) -> list[str]:
-    said = [line for name, arms in measured.items() for line in "\n".join(claims(parts[name].claims, arms)).splitlines()]
+    said = [line for name, arms in measured.items()
+            for lines in claims(parts[name].claims, arms) for line in lines.splitlines()]
     against = [line for line in said if not line.startswith("- agrees")]
     if not said:
         return []
