@@ -112,7 +112,7 @@ def _figure_6() -> dict[str, Arm]:
 
 
 def _peers() -> dict[str, Arm]:
-    renoised = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0}
+    renoised = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0, "inversion_text": "same as the prompt"}
     return {
         "text only": Arm(None, **USUAL),
         **{f"reference_only's rule, fidelity {each:g}": Arm(renoised, rule=f"reference_only {each:g}", anew=True,
@@ -160,7 +160,8 @@ _A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
-    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5, the empty text for the inversion.", _peers(),
+    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty text; "
+                  "by reference_only's rule with the prompt, as there.", _peers(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,

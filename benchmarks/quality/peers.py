@@ -24,7 +24,7 @@ Rule = Callable[[float, Row], Plan | None]
 
 def reference_only(fidelity: float) -> Rule:
     """ControlNet's: own and reference keys in one softmax in every block; the uncond rows keep `fidelity` of their own
-    answer. Its reference is re-noised anew at every step."""
+    answer. Its reference is re-noised anew at every step and seen with the texts of the rows that read it."""
     cond = concatenation(IMAGE)
     uncond = (Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
 
