@@ -206,7 +206,7 @@ def test_what_parts_share_is_measured_once_and_few_trials_where_few_are_enough(t
     pictures = [arm.key for what, arm in both[HELD_OUT] if what == "pictures"]
     assert len(pictures) == len(set(pictures)) == 7 + 5 - 1
     watched = [number for number, each in both.items() if any(what == "shares" for what, _ in each)]
-    assert len(both) == 30 and watched == list(range(HELD_OUT, HELD_OUT + 20))
+    assert len(both) == 30 and watched == list(range(HELD_OUT, HELD_OUT + 12))
     assert list(measuring.missing(["search"], 2, tmp_path)) == [0, 1]
 
 

@@ -160,8 +160,8 @@ _A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
-    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty text; "
-                  "by reference_only's rule with the prompt, as there.", _peers(),
+    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty "
+                  "text; by reference_only's rule with the prompt, as there.", _peers(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,
@@ -193,9 +193,9 @@ PARTS: dict[str, Part] = {
         "by step, mean over the decoder's blocks. 10 DDIM steps.",
         {name: _A[name] for name in (CONFLICTING, FREE, "stratified, 10 of 50", "stratified, 30 of 50")},
         (Claim("mean", FREE, CONFLICTING), Claim("mean", "stratified, 10 of 50", FREE),
-         Claim("mean", "stratified, 30 of 50", "stratified, 10 of 50")), measured="shares", most=20),
+         Claim("mean", "stratified, 30 of 50", "stratified, 10 of 50")), measured="shares", most=12),
     "inversions": Part(
         "How far the latent is off that comes of sampling the inversion back without guidance, relative to the clean "
         "one's norm; rows that went through the UNet, those that record for 10 steps among them.",
-        {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()}, measured="inversions", most=20),
+        {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()}, measured="inversions", most=12),
 }
