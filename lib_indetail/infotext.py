@@ -99,7 +99,8 @@ class Restored:
 def read(lines: Mapping[str, Any]) -> Restored | None:
     """From an infotext's values by label, as the host parses them; None if InDetail had no part in the picture.
 
-    What it does not name was at its default of that version. What cannot be read stays at its default and is named in the notes.
+    What it does not name was at the default of its version. What cannot be read stays at its default and is named in
+    the notes.
     """
     own = {label: str(value) for label, value in _joined(lines).items()
            if label.startswith(PREFIX) and label != NOT_ACTING}
