@@ -121,6 +121,7 @@ def _peers() -> dict[str, Arm]:
         "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
         "the authors' settings": Arm({}, **USUAL),
         "ours, all blocks": Arm(ALL, **USUAL),
+        "ours, all blocks, without AdaIN": Arm({**ALL, "adain": 0.0}, **USUAL),
         "ours, most detail": Arm(MOST_DETAIL, **USUAL),
     }
 
