@@ -20,7 +20,7 @@ def test_the_settings_table_is_the_generated_one():
     assert markdown_table(Settings) in README
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/measured.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/measured.md", "docs/evidence.md"])
 def test_every_picture_and_file_it_links_to_is_there(name):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
     assert links and all((ROOT / name).parent.joinpath(link).exists() for link in links), links

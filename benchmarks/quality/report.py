@@ -120,7 +120,7 @@ def claims(given: Sequence[Claim], arms: Mapping[str, Figures]) -> list[str]:
 def verdict(gained: Mean, flat: bool = False) -> str:
     if gained.high < 0:
         return "**contradicted**"
-    if flat or gained.low > 0:
+    if gained.low > 0 or (flat and gained.value >= 0):
         return "agrees"
     return "**not decided**"
 
