@@ -174,8 +174,9 @@ def test_claims_are_held_against_paired_differences():
     assert said("scale 2.0", "scale 1.0").startswith("- **contradicted**")
     assert said("scale 2.0", "scale 3.0").startswith("- **not decided**")
     assert said("scale 2.0", "scale 2.0", True).startswith("- agrees: *scale 2.0* is no lower than")
-    expected = {(0, -1, 1, True): "agrees", (-0.1, -1, 1, True): "**not decided**", (0, -1, 1, False): "**not decided**",
-                (-1.5, -2, -1, True): "**contradicted**", (1.5, 1, 2, False): "agrees"}
+    expected = {(0, -1, 1, True): "agrees", (-0.1, -1, 1, True): "**not decided**",
+                (0, -1, 1, False): "**not decided**", (-1.5, -2, -1, True): "**contradicted**",
+                (1.5, 1, 2, False): "agrees"}
     assert {case: verdict(Mean(*case[:3]), case[3]) for case in expected} == expected
 
 
