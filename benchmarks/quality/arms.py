@@ -12,7 +12,8 @@ from typing import Any
 from lib_indetail.settings import Settings
 
 ALL = {"blocks": "all"}
-MOST_DETAIL = {**ALL, "stratified_until": 1.0, "start": 0.1, "colour_match": 1.0}
+WHOLE = {"stratified_until": 1.0}
+MOST_DETAIL = {**ALL, **WHOLE, "start": 0.1, "colour_match": 1.0}
 """What the searches found."""
 FEW = {"steps": 10}
 USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
@@ -120,6 +121,7 @@ def _peers() -> dict[str, Arm]:
         "RIVAL's rule": Arm({**ALL, "guidance": 0.0}, rule="rival", **USUAL),
         "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
         "the authors' settings": Arm({}, **USUAL),
+        "the authors', colours matched": Arm({"colour_match": 1.0}, **USUAL),
         "ours, all blocks": Arm(ALL, **USUAL),
         "ours, all blocks, without AdaIN": Arm({**ALL, "adain": 0.0}, **USUAL),
         "ours, most detail": Arm(MOST_DETAIL, **USUAL),
@@ -149,12 +151,20 @@ def _search() -> dict[str, dict[str, Any]]:
 
 def _usual_search() -> dict[str, dict[str, Any]]:
     """The best of the first search, and what they make together."""
-    matched, late, whole = {"colour_match": 1.0}, {"start": 0.1}, {"stratified_until": 1.0}
-    tried = {"colour match": matched, "start 0.1": late, "until 1": whole, "lambda 0.3": {"lambda_image": 0.3},
-             "start 0.1, colour match": late | matched, "until 1, colour match": whole | matched,
-             "start 0.1, until 1, colour match": late | whole | matched,
-             "start 0.2, until 1, colour match": {"start": 0.2} | whole | matched}
+    matched, late = {"colour_match": 1.0}, {"start": 0.1}
+    tried = {"colour match": matched, "start 0.1": late, "until 1": WHOLE, "lambda 0.3": {"lambda_image": 0.3},
+             "start 0.1, colour match": late | matched, "until 1, colour match": WHOLE | matched,
+             "start 0.1, until 1, colour match": late | WHOLE | matched,
+             "start 0.2, until 1, colour match": {"start": 0.2} | WHOLE | matched}
     return {"the authors'": {}, "all blocks": ALL, **{f"all, {name}": {**ALL, **each} for name, each in tried.items()}}
+
+
+def _careful_search() -> dict[str, dict[str, Any]]:
+    """What keeps the text where all blocks lose some of it."""
+    gentle = {"colours matched": {"blocks": "decoder", "colour_match": 1.0}, "all blocks": {},
+              "all, strength 0.7": {"strength": 0.7}, "all, lambda 0.3 until 1": {"lambda_image": 0.3} | WHOLE,
+              "all, start 0.2": {"start": 0.2}, "all, encoder at half": {"block_weights": "0:0.5, 0.5:1, 1:1"}}
+    return {"the authors'": {}, **{name: {**ALL, **each} for name, each in gentle.items()}}
 
 
 _A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL)
@@ -189,6 +199,9 @@ PARTS: dict[str, Part] = {
     "search, 20 steps": Part("20 steps of DPM++ 2M Karras, on the same pictures as the search before.",
                              {name: Arm(settings, **USUAL) for name, settings in _usual_search().items()},
                              held_out=False, reference="the authors'"),
+    "search, text kept": Part("10 DDIM steps, on more of the pictures of the search.",
+                              {name: Arm(settings, **FEW) for name, settings in _careful_search().items()},
+                              held_out=False, reference="the authors'"),
     "attention": Part(
         "The paper's figure 11: the share of attention that own keys have above the picture's, on the positive side, "
         "by step, mean over the decoder's blocks. 10 DDIM steps.",
