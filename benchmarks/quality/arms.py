@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from lib_indetail.presets import BUILT_IN
 from lib_indetail.settings import Settings
 
 ALL = {"blocks": "all"}
 WHOLE = {"stratified_until": 1.0}
-MOST_DETAIL = {**ALL, **WHOLE, "start": 0.1, "colour_match": 1.0}
+MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name != "task"}
 """What the searches found."""
 FEW = {"steps": 10}
 USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
