@@ -117,14 +117,13 @@ def _peers() -> dict[str, Arm]:
     renoised = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0, "inversion_text": "same as the prompt"}
     return {
         "text only": Arm(None, **USUAL),
-        **{f"reference_only's rule, fidelity {each:g}": Arm(renoised, rule=f"reference_only {each:g}", anew=True,
+        **{f"reference_only's rule, {each:g}": Arm(renoised, rule=f"reference_only {each:g}", anew=True,
                                                             **USUAL) for each in (0.5, 1.0)},
         "RIVAL's rule": Arm({**ALL, "guidance": 0.0}, rule="rival", **USUAL),
         "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
         "the authors' settings": Arm({}, **USUAL),
-        "the authors', colours matched": Arm({"colour_match": 1.0}, **USUAL),
         "ours, all blocks": Arm(ALL, **USUAL),
-        "ours, all blocks, without AdaIN": Arm({**ALL, "adain": 0.0}, **USUAL),
+        "ours, no AdaIN": Arm({**ALL, "adain": 0.0}, **USUAL),
         "ours, most detail": Arm(MOST_DETAIL, **USUAL),
     }
 
@@ -173,7 +172,7 @@ _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
     "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty "
-                  "text; by reference_only's rule with the prompt, as there.", _peers(),
+                  "text; by reference_only's rule (at two fidelities) with the prompt, as there.", _peers(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,
@@ -205,7 +204,8 @@ PARTS: dict[str, Part] = {
                               held_out=False, reference="the authors'"),
     "attention": Part(
         "The paper's figure 11: the share of attention that own keys have above the picture's, on the positive side, "
-        "by step, mean over the decoder's blocks. 10 DDIM steps.",
+        "by step, mean over the decoder's blocks. Above 0 own keys crowd out the picture's, as the paper finds. "
+        "10 DDIM steps.",
         {name: _A[name] for name in (CONFLICTING, FREE, "stratified, 10 of 50", "stratified, 30 of 50")},
         (Claim("mean", FREE, CONFLICTING), Claim("mean", "stratified, 10 of 50", FREE),
          Claim("mean", "stratified, 30 of 50", "stratified, 10 of 50")), measured="shares", most=12),

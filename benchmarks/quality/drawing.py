@@ -19,6 +19,8 @@ from lib_indetail.picture import tensor_picture
 
 SHEETS = ("peers", "table A, all blocks", "table B", "figure 6")
 ROWS = 5
+COLOURS = 256
+"""Of a sheet, so that its file stays small."""
 
 
 def draw_plots(known: Known, folder: Path) -> list[Path]:
@@ -31,8 +33,10 @@ def draw_plots(known: Known, folder: Path) -> list[Path]:
 def _saved(plot: Callable, arms: Mapping[str, Figures], path: Path) -> Path:
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7.2, 4))
+    figure, axes = pyplot.subplots(figsize=(9, 4))
     plot(axes, {arm: {name: mean(values) for name, values in figures.items()} for arm, figures in arms.items()})
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
@@ -46,7 +50,6 @@ def front(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
         axes.errorbar(x.value, y.value, _arms_of(y), _arms_of(x), fmt="o", capsize=2, label=arm)
     axes.set_xlabel(f"{NAMES['image']} (pattern and colours)")
     axes.set_ylabel(NAMES["text"])
-    axes.legend(fontsize=8)
 
 
 def rows(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
@@ -58,7 +61,6 @@ def rows(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
                       [[w[0][0] for w in whiskers], [w[1][0] for w in whiskers]], fmt="o-", capsize=2,
                       label=NAMES[figure])
     axes.set_xticks(range(len(arms)), list(arms), rotation=20, ha="right", fontsize=8)
-    axes.legend(fontsize=8)
 
 
 def by_step(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
@@ -69,7 +71,6 @@ def by_step(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_xlabel("step")
     axes.set_ylabel(NAMES["mean"])
-    axes.legend(fontsize=8)
 
 
 def cost(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
@@ -87,7 +88,7 @@ def _arms_of(value: Mean) -> list[list[float]]:
     return [[value.value - value.low], [value.high - value.value]]
 
 
-PLOTS = {"peers": front, "table A": rows, "table B": rows, "figure 6": rows, "search": front, "search, 20 steps": front,
+PLOTS = {"peers": front, "table A": rows, "table B": rows, "figure 6": rows, "search, text kept": front,
          "attention": by_step, "inversions": cost}
 
 
@@ -102,7 +103,11 @@ def _sheet(trials: Trials, name: str, part: Part, path: Path) -> Path:
         cells = [Cell(_first(trials, number, arm), label) for label, arm in part.arms.items()]
         given = trial(number, next(iter(part.arms.values())).prompt)
         lines.append([Cell(picture_of(given.scene), f'"{given.prompt}" with this'), *cells])
-    return save_sheet(path, f"{name[0].upper()}{name[1:]}: the first trials, first noise, none chosen", lines)
+    save_sheet(path, f"{name[0].upper()}{name[1:]}: the first trials, first noise, none chosen", lines)
+    with Image.open(path) as sheet:
+        smaller = sheet.quantize(COLOURS, dither=Image.Dither.NONE)
+    smaller.save(path, optimize=True)
+    return path
 
 
 def _first(trials: Trials, number: int, arm: Arm) -> Image.Image:
