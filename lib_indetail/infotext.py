@@ -22,8 +22,6 @@ VERSION, IMAGE, TASK, NOT_ACTING = "InDetail version", "InDetail image", "InDeta
 _MASKS = {"reference_mask": "InDetail reference mask", "output_mask": "InDetail output mask"}
 _TABLE = {setting.metadata["infotext"]: setting for setting in dataclasses.fields(Settings)}
 _OF_FURTHER = {label: setting for label, setting in _TABLE.items() if setting.name not in SHARED}
-_FORMER_DEFAULTS = {(0, 4): {"nodes": 50}}
-"""Before a version: what an infotext from there does not name."""
 _ON_THE_PAGE = (*ALWAYS_OWN, *IF_OWN)
 
 
@@ -99,8 +97,7 @@ class Restored:
 def read(lines: Mapping[str, Any]) -> Restored | None:
     """From an infotext's values by label, as the host parses them; None if InDetail had no part in the picture.
 
-    What it does not name was at the default of its version. What cannot be read stays at its default and is named in
-    the notes.
+    What it does not name was at its default. What cannot be read stays at its default and is named in the notes.
     """
     own = {label: str(value) for label, value in _joined(lines).items()
            if label.startswith(PREFIX) and label != NOT_ACTING}
@@ -111,17 +108,12 @@ def read(lines: Mapping[str, Any]) -> Restored | None:
     if values["task"] not in TASKS:
         values["task"] = DEFAULT_TASK
         strange.append(TASK)
-    values |= _settings_read(own, dict(_TABLE), _former_defaults(own.get(VERSION)), strange)
+    values |= _settings_read(own, dict(_TABLE), {}, strange)
     for number in FURTHER:
         values |= _further_read(own, number, values, strange)
     images = {name if number == 1 else numbered(name, number): own[label]
               for number, labels in _PICTURES.items() for name, label in labels.items() if label in own}
     return Restored(values, images, _notes(own.get(VERSION), [f"{label}: {own[label]}" for label in strange]))
-
-
-def _former_defaults(version: str | None) -> dict[str, Any]:
-    return {name: value for since, defaults in _FORMER_DEFAULTS.items() if _numbers(version) < since
-            for name, value in defaults.items()}
 
 
 def _settings_read(own: Mapping[str, str], table: Mapping[str, dataclasses.Field], expected: Mapping[str, Any],

@@ -90,8 +90,8 @@ def _table_a(blocks: Mapping[str, Any]) -> dict[str, Arm]:
                for part in (10, 20, 30, 40, 50)}}
 
 
-def _table_b(blocks: Mapping[str, Any]) -> dict[str, Arm]:
-    return {f"lambda {share:g}": Arm({**blocks, "stratified_until": 1.0, "lambda_image": share}, **FEW)
+def _table_b() -> dict[str, Arm]:
+    return {f"lambda {share:g}": Arm({**WHOLE, "lambda_image": share}, **FEW)
             for share in (0.0, 0.33, 0.5, 0.67, 1.0)}
 
 
@@ -167,7 +167,7 @@ def _careful_search() -> dict[str, dict[str, Any]]:
     return {"the authors'": {}, **{name: {**ALL, **each} for name, each in gentle.items()}}
 
 
-_A, _A_ALL, _B, _B_ALL = _table_a({}), _table_a(ALL), _table_b({}), _table_b(ALL)
+_A, _A_ALL, _B = _table_a({}), _table_a(ALL), _table_b()
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {

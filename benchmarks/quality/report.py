@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.quality.arms import PARTS, Claim, Part
@@ -61,7 +61,7 @@ def _summary(parts: Mapping[str, Part], measured: Mapping[str, Mapping[str, Figu
 
 def _about(name: str, part: Part, arms: Mapping[str, Figures]) -> str:
     count = len(next(iter(next(iter(arms.values())).values())))
-    return (f"{part.about} {count} trials, `python -m benchmarks.quality --parts \"{name}\" --trials {count}`.")
+    return f"{part.about} {count} trials, `python -m benchmarks.quality --parts \"{name}\" --trials {count}`."
 
 
 def _shown(name: str, pictures: Path) -> list[str]:
@@ -128,15 +128,10 @@ def verdict(gained: Mean, flat: bool = False) -> str:
 def dominating(arms: Mapping[str, Figures], reference: str) -> dict[str, dict[str, Mean]]:
     """Arms whose image alignment is surely higher than the reference's while the text alignment is not surely lower:
     the differences, trial by trial."""
-    return _gained(arms, reference, lambda image, text: image.low > 0 and text.high >= 0)
-
-
-def _gained(arms: Mapping[str, Figures], reference: str,
-            wanted: Callable[[Mean, Mean], bool]) -> dict[str, dict[str, Mean]]:
     found = {}
     for arm, figures in arms.items():
         gained = {figure: difference(arms[reference][figure], figures[figure]) for figure in ("image", "text")}
-        if arm != reference and wanted(gained["image"], gained["text"]):
+        if arm != reference and gained["image"].low > 0 and gained["text"].high >= 0:
             found[arm] = gained
     return found
 
