@@ -16,8 +16,8 @@ class Cell:
     caption: str = ""
 
 
-def save_sheet(path: Path, title: str, rows: list[list[Cell]]) -> Path:
-    """Write the sheet as a PNG."""
+def save_sheet(path: Path, title: str, rows: list[list[Cell]], **options: int) -> Path:
+    """Write the sheet as its name says, a PNG or a JPEG, with Pillow's options for it."""
     width = max(len(row) for row in rows) * (CELL + GAP) + GAP
     sheet = Image.new("RGB", (width, TITLE + len(rows) * (CELL + CAPTION + GAP) + GAP), "white")
     draw = ImageDraw.Draw(sheet)
@@ -28,7 +28,7 @@ def save_sheet(path: Path, title: str, rows: list[list[Cell]]) -> Path:
             sheet.paste(cell.picture.resize((CELL, CELL), Image.Resampling.BICUBIC), (left, top))
             draw.text((left + 2, top + CELL + 3), _fitting(draw, cell.caption), "black", ImageFont.load_default(12))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    sheet.save(path, **options)
     return path
 
 

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--report", type=Path, help="instead: tables and plots of all that was measured, in this file "
-                                                    "and a folder of its name")
+                                                    "and a folder of its name, in place of older ones")
     parser.add_argument("--sheets", action="store_true", help="with a report: generate its contact sheets too")
     asked = parser.parse_args()
     if not asked.report:
@@ -37,7 +37,8 @@ def main() -> None:
     draw_plots(found, pictures)
     if asked.sheets:
         draw_sheets(Trials(load_model(), load_judge()), pictures)
-    asked.report.write_text(evidence(found, pictures=pictures), encoding="utf-8")
+    before = asked.report.read_text(encoding="utf-8") if asked.report.exists() else ""
+    asked.report.write_text(evidence(found, pictures=pictures, before=before), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from typing import Any
 from lib_indetail.presets import BUILT_IN
 from lib_indetail.settings import Settings
 
+AUTHORS = Settings(nodes=50)
+"""Where ours differ from theirs; all other defaults are the paper's."""
 ALL = {"blocks": "all"}
 WHOLE = {"stratified_until": 1.0}
 MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name != "task"}
@@ -23,9 +25,9 @@ USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
 
 @dataclass(frozen=True)
 class Arm:
-    """`settings` of the task; None is the text alone. A `rule` of `peers.RULES` stands in the place of the settings'
-    plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another shape than the
-    picture's, or "none". With `unwanted` another trial's picture is read by the negative side."""
+    """`settings` of the task, over the authors'; None is the text alone. A `rule` of `peers.RULES` stands in the place
+    of the settings' plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another
+    shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side."""
 
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     task: str = "cross-prompt"
@@ -43,13 +45,13 @@ class Arm:
         """All that it differs in from the first arm there is: arms of one key are one, whatever they are called."""
         given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         if self.settings is not None:
-            given["settings"] = _differing(vars(self.resolved), vars(Settings()))
+            given["settings"] = _differing(vars(self.resolved), vars(AUTHORS))
             given["task"] = ""
         return json.dumps(_differing(given, {**vars(Arm()), "settings": {}}), sort_keys=True)
 
     @property
     def resolved(self) -> Settings:
-        return Settings.of(self.settings, self.task)
+        return Settings.of({"nodes": AUTHORS.nodes, **self.settings}, self.task)
 
 
 def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +130,19 @@ def _peers() -> dict[str, Arm]:
     }
 
 
+def _ahead() -> dict[str, Arm]:
+    """What the searches found, with our number of nodes; with the authors' their own."""
+    ours = {"nodes": Settings().nodes}
+    matched = WHOLE | {"colour_match": 1.0}
+    found = {"our defaults": {}, "our defaults, one pass": {"inversion": "one pass"},
+             "decoder, matched": matched, "all blocks": ALL,
+             **{f"all, matched, strength {each}": ALL | matched | {"strength": each}
+                for each in (0.7, 0.85)},
+             "most detail": MOST_DETAIL}
+    return {"the authors' settings": Arm({}, **USUAL),
+            **{name: Arm({**ours, **settings}, **USUAL) for name, settings in found.items()}}
+
+
 def _kinds() -> dict[str, dict[str, Any]]:
     return {**{f"DDIM, {count} nodes": {"nodes": count} for count in (5, 10, 20, 50)},
             "refined, 10 nodes": {"inversion": "refined", "nodes": 10},
@@ -161,9 +176,15 @@ def _usual_search() -> dict[str, dict[str, Any]]:
 
 def _careful_search() -> dict[str, dict[str, Any]]:
     """What keeps the text where all blocks lose some of it."""
-    gentle = {"colours matched": {"blocks": "decoder", "colour_match": 1.0}, "all blocks": {},
-              "all, strength 0.7": {"strength": 0.7}, "all, lambda 0.3 until 1": {"lambda_image": 0.3} | WHOLE,
-              "all, start 0.2": {"start": 0.2}, "all, encoder at half": {"block_weights": "0:0.5, 0.5:1, 1:1"}}
+    decoder, matched, half = {"blocks": "decoder"}, {"colour_match": 1.0}, {"block_weights": "0:0.5, 0.5:1, 1:1"}
+    gentle = {"colours matched": decoder | matched, "until 1, colours matched": decoder | WHOLE | matched,
+              "lambda 0.7 until 1, colours matched": decoder | {"lambda_image": 0.7} | WHOLE | matched,
+              "all blocks": {}, "all, strength 0.7": {"strength": 0.7}, "all, start 0.2": {"start": 0.2},
+              **{f"all, strength {each} until 1, colours matched": {"strength": each} | WHOLE | matched
+                 for each in (0.7, 0.85)},
+              "all, lambda 0.35 until 1, colours matched": {"lambda_image": 0.35} | WHOLE | matched,
+              "all, encoder at half": half,
+              "all, start 0.1, encoder at half, colours matched": {"start": 0.1} | half | matched}
     return {"the authors'": {}, **{name: {**ALL, **each} for name, each in gentle.items()}}
 
 
@@ -173,6 +194,10 @@ _ENDS = [FREE, "stratified, 50 of 50"]
 PARTS: dict[str, Part] = {
     "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty "
                   "text; by reference_only's rule (at two fidelities) with the prompt, as there.", _peers(),
+                  reference="the authors' settings"),
+    "ahead": Part("What the searches below found, on pictures that they have not seen. 20 steps of DPM++ 2M Karras; "
+                  "20 nodes of the inversion in ours, 50 in the authors'. *Matched*: stratified to the end, with "
+                  "colour match.", _ahead(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,

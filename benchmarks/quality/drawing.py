@@ -17,10 +17,10 @@ from embedded.demo import picture_of
 from embedded.sheet import Cell, save_sheet
 from lib_indetail.picture import tensor_picture
 
-SHEETS = ("peers", "table A, all blocks", "table B", "figure 6")
+SHEETS = ("peers", "ahead", "table A, all blocks", "table B", "figure 6")
 ROWS = 5
-COLOURS = 256
-"""Of a sheet, so that its file stays small."""
+QUALITY = {"quality": 92, "subsampling": 0}
+"""Of a sheet's JPEG: its pictures keep their colours."""
 
 
 def draw_plots(known: Known, folder: Path) -> list[Path]:
@@ -88,8 +88,8 @@ def _arms_of(value: Mean) -> list[list[float]]:
     return [[value.value - value.low], [value.high - value.value]]
 
 
-PLOTS = {"peers": front, "table A": rows, "table B": rows, "figure 6": rows, "search, text kept": front,
-         "attention": by_step, "inversions": cost}
+PLOTS = {"peers": front, "ahead": front, "table A": rows, "table B": rows, "figure 6": rows,
+         "search, text kept": front, "attention": by_step, "inversions": cost}
 
 
 def draw_sheets(trials: Trials, folder: Path) -> list[Path]:
@@ -102,12 +102,10 @@ def _sheet(trials: Trials, name: str, part: Part, path: Path) -> Path:
     for number in range(HELD_OUT, HELD_OUT + ROWS):
         cells = [Cell(_first(trials, number, arm), label) for label, arm in part.arms.items()]
         given = trial(number, next(iter(part.arms.values())).prompt)
-        lines.append([Cell(picture_of(given.scene), f'"{given.prompt}" with this'), *cells])
-    save_sheet(path, f"{name[0].upper()}{name[1:]}: the first trials, first noise, none chosen", lines)
-    with Image.open(path) as sheet:
-        smaller = sheet.quantize(COLOURS, dither=Image.Dither.NONE)
-    smaller.save(path, optimize=True)
-    return path
+        asked = f'"{given.prompt}" with this' if given.prompt else "no text, with this"
+        lines.append([Cell(picture_of(given.scene), asked), *cells])
+    return save_sheet(path, f"{name[0].upper()}{name[1:]}: the first trials, first noise, none chosen", lines,
+                      **QUALITY)
 
 
 def _first(trials: Trials, number: int, arm: Arm) -> Image.Image:

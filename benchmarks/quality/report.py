@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.quality.arms import PARTS, Claim, Part
+from benchmarks.quality.arms import AUTHORS, PARTS, Claim, Part
 from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.measuring import Done
 from benchmarks.quality.trials import HELD_OUT, NOISES
@@ -13,6 +13,8 @@ from benchmarks.quality.trials import HELD_OUT, NOISES
 COLUMNS = {"text": "shape of the text", "pattern": "pattern of the picture", "colours": "colours of the picture",
            "image": "both of the picture", "copied": "shape of the picture", "diversity": "diversity"}
 NAMES = {**COLUMNS, "mean": "own share above the picture's", "error": "error of the latent", "rows": "UNet rows"}
+AGREES, NOT_DECIDED, CONTRADICTED = "agrees", "**not decided**", "**contradicted**"
+VERDICTS = tuple(f"- {each}: " for each in (AGREES, NOT_DECIDED, CONTRADICTED))
 Known = Mapping[Done, Mapping[str, float]]
 Figures = Mapping[str, Sequence[float]]
 """Values over trials, by figure."""
@@ -25,33 +27,43 @@ of photographs, faces or materials; it shows the method's mechanism and which se
 picture of yours will be. `python -m benchmarks.quality.checkpoint` measures a checkpoint of yours in the WebUI.
 
 A trial is a picture of a combination of shape, pattern and colours that was never drawn in training, a prompt for
-another shape, and {NOISES} noises, the same in every row of a table; 50 trials are {50 * NOISES} results a row. *Shape
-of the text*, *pattern* and *shape of the picture* are shares of results in which a small classifier sees them;
-*colours* is 1 less the distance of the mean colours inside the shapes, as a share of the largest; *both* is the mean of
-pattern and colours; *diversity* the mean difference between two noises. Behind ± stands half of the 95 % interval, a
-bootstrap over trials. **Bold** rows are beaten by no other one in both *both of the picture* and *shape of the text*
-(the Pareto front). Under a table stands what it says of the paper's claims: the mean difference between two rows, trial
-by trial, with its 95 % interval.
+another shape, and {NOISES} noises, the same in every row of a table; 50 trials are {50 * NOISES} results a row. The
+inversion has {AUTHORS.nodes} nodes, as the authors', unless a row says otherwise. *Shape of the text*, *pattern* and
+*shape of the picture* are shares of results in which a small classifier sees them; *colours* is 1 less the distance of
+the mean colours inside the shapes, as a share of the largest; *both* is the mean of pattern and colours; *diversity*
+the mean difference between two noises. Behind ± stands half of the 95 % interval, a bootstrap over trials. **Bold**
+rows are beaten by no other one in both *both of the picture* and *shape of the text* (the Pareto front). Under a table
+stands what it says of the paper's claims: the mean difference between two rows, trial by trial, with its 95 % interval.
 """
 
 
-def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = Path("docs/evidence")) -> str:
-    """The whole report: a section for each part that was measured, over the trials that all its arms have. Plots and
-    sheets stand where there are files of them."""
-    measured = {name: arms for name, part in parts.items() if (arms := by_arm(known, part))}
-    sections = [ABOUT, *_summary(parts, measured)]
+def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = Path("docs/evidence"),
+             before: str = "") -> str:
+    """The whole report: a section for each part that was measured, over the trials that all its arms have; of other
+    parts the section that the report had `before`. Plots and sheets stand where there are files of them."""
+    sections = _sections(before)
     for name, part in parts.items():
-        if name in measured:
-            arms = measured[name]
-            sections += [f"## {name[0].upper()}{name[1:]}", _about(name, part, arms), table(arms, part.measured),
-                         *_shown(name, pictures), *claims(part.claims, arms), *_dominating(part, arms)]
-    return "\n\n".join(sections).rstrip() + "\n"
+        if arms := by_arm(known, part):
+            sections[_heading(name)] = "\n\n".join(
+                [_about(name, part, arms), table(arms, part.measured), *_shown(name, pictures),
+                 *claims(part.claims, arms), *_dominating(part, arms)])
+    texts = [f"{heading}\n\n{sections[heading]}" for heading in map(_heading, parts) if heading in sections]
+    return "\n\n".join([ABOUT, *_summary("\n".join(texts)), *texts]).rstrip() + "\n"
 
 
-def _summary(parts: Mapping[str, Part], measured: Mapping[str, Mapping[str, Figures]]) -> list[str]:
-    said = [line for name, arms in measured.items()
-            for lines in claims(parts[name].claims, arms) for line in lines.splitlines()]
-    against = [line for line in said if not line.startswith("- agrees")]
+def _heading(part: str) -> str:
+    return f"## {part[0].upper()}{part[1:]}"
+
+
+def _sections(report: str) -> dict[str, str]:
+    """Of an earlier report, by heading."""
+    found = (section.partition("\n") for section in report.split("\n## ")[1:])
+    return {f"## {heading}": text.strip() for heading, _, text in found}
+
+
+def _summary(text: str) -> list[str]:
+    said = [line for line in text.splitlines() if line.startswith(VERDICTS)]
+    against = [line for line in said if not line.startswith(VERDICTS[0])]
     if not said:
         return []
     return [f"Of {len(said)} claims of the paper this model agrees with {len(said) - len(against)}. The others:"
@@ -71,7 +83,7 @@ def _shown(name: str, pictures: Path) -> list[str]:
 
 
 def file_name(part: str, kind: str) -> str:
-    return f"{part.replace(',', '').replace(' ', '_').lower()}_{kind}.png"
+    return f"{part.replace(',', '').replace(' ', '_').lower()}_{kind}.{'png' if kind == 'plot' else 'jpg'}"
 
 
 def by_arm(known: Known, part: Part) -> dict[str, dict[str, list[float]]]:
@@ -119,10 +131,10 @@ def claims(given: Sequence[Claim], arms: Mapping[str, Figures]) -> list[str]:
 
 def verdict(gained: Mean, flat: bool = False) -> str:
     if gained.high < 0:
-        return "**contradicted**"
+        return CONTRADICTED
     if gained.low > 0 or (flat and gained.value >= 0):
-        return "agrees"
-    return "**not decided**"
+        return AGREES
+    return NOT_DECIDED
 
 
 def dominating(arms: Mapping[str, Figures], reference: str) -> dict[str, dict[str, Mean]]:
