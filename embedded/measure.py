@@ -44,7 +44,7 @@ def results_of(model: LatentDiffusion, seed: int, count: int, **changes) -> dict
     latents = {"text only": generate(model, request)}
     for source, arms in ((scene, {"decoder blocks": "decoder", "all blocks": "all"}),
                          (trial((seed + 1) % count)[0], {"shuffled, all blocks": "all"})):
-        settings = Settings.of(changes, "cross-prompt")
+        settings = Settings.of({"nodes": 50, **changes}, "cross-prompt")
         image = prepare(model, model.encode(picture_tensor(picture_of(source))), request.prompt, settings)
         for arm, blocks in arms.items():
             chosen = dataclasses.replace(image, settings=dataclasses.replace(settings, blocks=blocks))

@@ -23,6 +23,8 @@ _MASKS = {"reference_mask": "InDetail reference mask", "output_mask": "InDetail 
 _TABLE = {setting.metadata["infotext"]: setting for setting in dataclasses.fields(Settings)}
 _OF_FURTHER = {label: setting for label, setting in _TABLE.items() if setting.name not in SHARED}
 _ON_THE_PAGE = (*ALWAYS_OWN, *IF_OWN)
+_FORMER_DEFAULTS = {(0, 4): {"nodes": 50}}
+"""Of all versions before that one: an infotext leaves out what is at its own version's default."""
 
 
 def _labelled(label: str, number: int) -> str:
@@ -108,7 +110,7 @@ def read(lines: Mapping[str, Any]) -> Restored | None:
     if values["task"] not in TASKS:
         values["task"] = DEFAULT_TASK
         strange.append(TASK)
-    values |= _settings_read(own, dict(_TABLE), {}, strange)
+    values |= _settings_read(own, dict(_TABLE), _former_defaults(own.get(VERSION)), strange)
     for number in FURTHER:
         values |= _further_read(own, number, values, strange)
     images = {name if number == 1 else numbered(name, number): own[label]
@@ -159,6 +161,12 @@ def _notes(version: str | None, strange: list[str]) -> tuple[str, ...]:
     if strange:
         notes.append(f"Not understood, and left at their defaults: {', '.join(strange)}.")
     return tuple(notes)
+
+
+def _former_defaults(version: str | None) -> dict[str, Any]:
+    """By name, where that version had another default."""
+    return {name: value for before, defaults in _FORMER_DEFAULTS.items()
+            if version is not None and _numbers(version) < before for name, value in defaults.items()}
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:

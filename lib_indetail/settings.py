@@ -76,8 +76,8 @@ class Settings:
         "Re-noise: no calls, the picture under one fixed noise. One pass: one call for each level that is sampled at, "
         "and nothing left to record. Parallel: the same, three levels a call; faster, and less close.", advanced=True)
     nodes: int = number(
-        "Inversion nodes", 50, 1, 500, 1, "InDetail nodes",
-        "How many noise levels the inversion visits; levels between them are interpolated.",
+        "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
+        "How many noise levels the inversion visits; levels between them are interpolated. The paper: 50.",
         advanced=True)
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",

@@ -129,6 +129,12 @@ def test_older_and_strange_versions_are_read_as_far_as_they_go(version):
     assert got.notes == ()
 
 
+@pytest.mark.parametrize(("version", "nodes"), [("0.3.0", 50), ("0.1", 50), (__version__, 20), ("99.0", 20)])
+def test_what_an_older_version_left_at_its_default_comes_back_as_it_was_then(version, nodes):
+    assert read({"InDetail lambda": "0.3", "InDetail version": version}).values["nodes"] == nodes
+    assert read({"InDetail nodes": "7", "InDetail version": version}).values["nodes"] == 7
+
+
 def test_a_version_key_is_not_needed():
     assert read({"InDetail lambda": "0.3"}).values["lambda_image"] == 0.3
 

@@ -78,12 +78,12 @@ def test_what_another_version_wrote_is_kept_and_named(presets, file):
     mine = presets.get("mine")
     assert (mine.values, mine.strange) == ({"strength": 0.5}, {"aura": 3, "nodes": "many"})
     assert presets.get("odd").values == {} and presets.get("task").strange == {"task": "dream"}
-    presets.save("mine", {"strength": 0.6, "nodes": 20})
+    presets.save("mine", {"strength": 0.6, "nodes": 21})
     presets.save("other", {})
     presets.rename("other", "another")
     document = json.loads(file.read_text())
     assert document["written by"] == "99" and document["presets"]["odd"] == [1]
-    assert document["presets"]["mine"] == {"aura": 3, "strength": 0.6, "nodes": 20}
+    assert document["presets"]["mine"] == {"aura": 3, "strength": 0.6, "nodes": 21}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"presets": 3}', b"\xff\xfe{}"])

@@ -27,7 +27,7 @@ def refusal(**values) -> str:
 def test_defaults_are_the_papers():
     assert dataclasses.asdict(Settings()) == dict(
         strength=1.0, lambda_image=0.5, stratified_until=0.2, guidance=1.0, start=0.0, end=1.0, replacement_until=0.0,
-        adain=1.0, inversion="DDIM", nodes=50, blocks="decoder", inversion_text="same as the prompt", own_text="",
+        adain=1.0, inversion="DDIM", nodes=20, blocks="decoder", inversion_text="same as the prompt", own_text="",
         suffix="", resize="crop", passes="both", control_uncond_from=0.0, weight=1.0,
         strength_schedule="constant", lambda_schedule="constant", hires_strength="", hires_lambda="",
         block_weights="even", inversion_offset=0.0, side="positive", colour_match=0.0, colour_until=0.3,

@@ -94,7 +94,7 @@ def test_every_cell_is_the_picture_with_that_value(host, picture, label, written
 def test_the_hosts_range_syntax(host, picture, label, written, values):
     status, answer = plot(host, {"image": picture, "nodes": 10}, ("." + label, written), steps=1)
     texts = [Image.open(io.BytesIO(base64.b64decode(each))).info["parameters"] for each in answer["images"][1:]]
-    key = {"Lambda": ("InDetail lambda", 0.5), "Inversion nodes": ("InDetail nodes", 50)}[label]
+    key = {"Lambda": ("InDetail lambda", 0.5), "Inversion nodes": ("InDetail nodes", 20)}[label]
     assert status == 200
     assert [float(text.split(f"{key[0]}: ")[1].split(",")[0]) if key[0] in text else key[1] for text in texts] == values
 
