@@ -49,17 +49,18 @@ BUILT_IN = {
     "Cross-prompt": Preset({"task": "cross-prompt"}, "The paper's settings for a prompt about something else."),
     "Cross-prompt, all blocks": Preset(
         {"task": "cross-prompt", "blocks": "all"},
-        "Embedded model, 200 results: pattern of the picture 36 of 100 instead of 19, colour off by .063 instead of "
-        ".077, shape of the text 97 instead of 100. It has not been measured with real checkpoints."),
+        "Embedded model, 200 results: pattern of the picture 36 of 100 instead of 19, colour off by .065 instead of "
+        ".077, shape of the text 97.5 instead of 100. It has not been measured with real checkpoints."),
     "Most detail": Preset(
         {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0},
         "Embedded model, 200 results: pattern of the picture 39 of 100 instead of 19 with the paper's settings, colour "
-        "off by .046 instead of .077, shape of the text 97 instead of 100. It has not been measured with real "
+        "off by .047 instead of .077, shape of the text 96 instead of 100. It has not been measured with real "
         "checkpoints."),
     "Cross-prompt, colours matched": Preset(
-        {"task": "cross-prompt", "colour_match": 1.0},
-        "Embedded model, 8 seeds, all blocks: colour off by .030 instead of .042, of the whole picture by .035 instead "
-        "of .050; shapes and patterns as before."),
+        {"task": "cross-prompt", "stratified_until": 1.0, "colour_match": 1.0},
+        "Embedded model, 200 results: colour off by .057 instead of .077 with the paper's settings, pattern of the "
+        "picture 22 of 100 instead of 19, shape of the text 98.5 instead of 100. It has not been measured with real "
+        "checkpoints."),
     "One pass": Preset(
         {"inversion": "one pass"},
         "Embedded model, 20 nodes: the inversion is off by .040 instead of .173, for one UNet call a step and none to "

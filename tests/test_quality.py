@@ -198,6 +198,7 @@ def test_what_costs_text_does_not_dominate():
     arms = {"base": {"image": rng.random(50), "text": np.ones(50)}}
     arms["costly"] = {"image": arms["base"]["image"] + 0.2, "text": np.zeros(50)}
     arms["free"] = {"image": arms["base"]["image"] + 0.2, "text": np.ones(50)}
+    arms["hardly costly"] = {"image": arms["base"]["image"] + 0.2, "text": np.append(np.ones(49), 0.75)}
     assert list(dominating(arms, "base")) == ["free"]
 
 

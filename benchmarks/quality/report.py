@@ -138,12 +138,12 @@ def verdict(gained: Mean, flat: bool = False) -> str:
 
 
 def dominating(arms: Mapping[str, Figures], reference: str) -> dict[str, dict[str, Mean]]:
-    """Arms whose image alignment is surely higher than the reference's while the text alignment is not surely lower:
-    the differences, trial by trial."""
+    """Arms whose image alignment is surely higher than the reference's while the text alignment is no lower: the
+    differences, trial by trial."""
     found = {}
     for arm, figures in arms.items():
         gained = {figure: difference(arms[reference][figure], figures[figure]) for figure in ("image", "text")}
-        if arm != reference and gained["image"].low > 0 and gained["text"].high >= 0:
+        if arm != reference and gained["image"].low > 0 and gained["text"].value >= 0:
             found[arm] = gained
     return found
 
@@ -154,7 +154,7 @@ def _dominating(part: Part, arms: Mapping[str, Figures]) -> list[str]:
     found = dominating(arms, part.reference)
     if not found:
         return [f"None is surely above *{part.reference}* in the picture's alignment without losing text."]
-    lines = [f"Surely above *{part.reference}* in the picture's alignment, and not surely below it in the text's:", "",
+    lines = [f"Surely above *{part.reference}* in the picture's alignment, and no lower in the text's:", "",
              "| | picture | text |", "| --- | --- | --- |"]
     ordered = sorted(found.items(), key=lambda item: -item[1]["image"].value)
     return ["\n".join(lines + [f"| {arm} | {_signed(gained['image'])} | {_signed(gained['text'])} |"
