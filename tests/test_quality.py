@@ -20,6 +20,7 @@ from benchmarks.quality.trials import HELD_OUT, trial
 from lib_indetail.inversion import Inverter
 from lib_indetail.noise import abar_of_sigma
 from lib_indetail.rows import Row
+from lib_indetail.settings import Settings
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import Case
@@ -107,6 +108,12 @@ def test_arms_that_differ_in_nothing_are_one_whatever_they_are_called():
     assert Arm({"lambda_image": 0.5}).key == Arm({}).key == Arm({"inversion_text": "empty"}, "image variation").key
     assert len({arm.key for arm in (Arm({}), Arm(None), Arm(ALL), Arm({}, steps=10), Arm({}, "image variation"),
                                     Arm({}, unwanted=True), Arm({}, rule="rival"), Arm({}, prompt="none"))}) == 8
+
+
+def test_arms_invert_over_the_authors_nodes_unless_they_say_otherwise():
+    assert {arm.resolved.nodes for arm in PARTS["peers"].arms.values() if arm.settings is not None} == {50}
+    ahead = {name: arm.resolved.nodes for name, arm in PARTS["ahead"].arms.items()}
+    assert ahead == {name: 50 if name == "the authors' settings" else Settings().nodes for name in ahead}
 
 
 def test_diversity_is_the_mean_difference_between_noises():
