@@ -26,6 +26,9 @@ hours on drawn shapes. **Nothing here was measured with a real checkpoint.** The
 of photographs, faces or materials; it shows the method's mechanism and which settings carry more, not how good a
 picture of yours will be. `python -m benchmarks.quality.checkpoint` measures a checkpoint of yours in the WebUI.
 
+Each section names the command that measures it; `python -m benchmarks.quality --report docs/evidence.md` then writes it
+in the place of the older one, with its plot, and with `--sheets` draws the contact sheets too.
+
 A trial is a picture of a combination of shape, pattern and colours that was never drawn in training, a prompt for
 another shape, and {NOISES} noises, the same in every row of a table; 50 trials are {50 * NOISES} results a row. The
 inversion has {AUTHORS.nodes} nodes, as the authors', unless a row says otherwise. *Shape of the text*, *pattern* and
