@@ -43,10 +43,14 @@ def _expected(task: str) -> dict[str, Any]:
 
 
 BUILT_IN = {
-    "Image variation": Preset({}, "The paper's settings for variations of one picture."),
-    "Structure-guided": Preset({"task": "structure-guided"},
-                               "The paper's settings beside ControlNet units; its authors use CFG scale 5."),
-    "Cross-prompt": Preset({"task": "cross-prompt"}, "The paper's settings for a prompt about something else."),
+    "Image variation": Preset(
+        {}, "The paper's settings for variations of one picture, but for the number of nodes."),
+    "Structure-guided": Preset(
+        {"task": "structure-guided"},
+        "The paper's settings beside ControlNet units, but for the number of nodes; its authors use CFG scale 5."),
+    "Cross-prompt": Preset(
+        {"task": "cross-prompt"},
+        "The paper's settings for a prompt about something else, but for the number of nodes."),
     "Cross-prompt, all blocks": Preset(
         {"task": "cross-prompt", "blocks": "all"},
         "Embedded model, 200 results: pattern of the picture 36 of 100 instead of 19, colour off by .065 instead of "
