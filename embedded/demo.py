@@ -17,7 +17,9 @@ from embedded.generate import ImagePrompt, Request, generate, prepare
 from embedded.pictures import SIZE, Scene, draw, edge_map, random_scene, with_article
 from embedded.sheet import Cell, save_sheet
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.picture import cropped, open_picture, picture_tensor, tensor_picture
+from lib_indetail.opening import open_picture
+from lib_indetail.picture import picture_tensor, tensor_picture
+from lib_indetail.placing import cropped
 from lib_indetail.settings import TASKS, Settings
 
 OUTPUTS = Path("outputs")

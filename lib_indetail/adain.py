@@ -14,10 +14,16 @@ def adain(noise: torch.Tensor, reference: torch.Tensor, content: torch.Tensor | 
     """Give each row and channel of `noise` [n, C, H, W] the mean and deviation of `reference` [1, C, H', W'].
 
     Both are variance-preserving latents of one noise level. `content` [H', W'] bool says which cells of the
-    reference count. Variances are unbiased, with 1e-5 inside the root.
+    reference count. Variances are unbiased, with 1e-5 inside the root. One cell alone has no deviation: where either
+    side has no more than that, the mean is taken over and nothing else; of a reference without cells, nothing is.
     """
     if content is not None:
         reference = reference[:, :, content.to(reference.device)].unsqueeze(2)
+    cells = [latents.shape[-2] * latents.shape[-1] for latents in (noise, reference)]
+    if cells[1] == 0:
+        return noise
+    if min(cells) < 2:
+        return noise - noise.mean((2, 3), keepdim=True) + reference.mean((2, 3), keepdim=True)
     mean, deviation = _statistics(noise)
     target_mean, target_deviation = _statistics(reference)
     return (noise - mean) / deviation * target_deviation + target_mean

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lib_indetail.finite import COLOUR_MATCH, still_finite
 from lib_indetail.several import Acting, tint_all
 from lib_indetail.window import Window
 
@@ -25,7 +26,7 @@ class Colour:
         """Predicted clean latents [n, C, h, w], of every image of the batch; only `where` is 1, if it is given."""
         matched = tint_all(clean, self.acting, lambda each: each.clean,
                            lambda settings: settings.strength_at(u) * settings.colour_match)
-        return matched if where is None else clean + (matched - clean) * where
+        return still_finite(clean, matched if where is None else clean + (matched - clean) * where, COLOUR_MATCH)
 
     def on_noise(self, z: torch.Tensor, noise: torch.Tensor, sigma: float, u: float,
                  where: torch.Tensor | None = None) -> torch.Tensor:

@@ -19,12 +19,7 @@ class CannotAct(Exception):
 
 
 class InDetailError(Exception):
-    """What a person sees when a generation is refused. The WebUI's API answers with `status_code` and `detail`."""
-
-    def __init__(self, sentence: str):
-        super().__init__(sentence)
-        self.status_code = 422
-        self.detail = sentence
+    """What a person sees when a generation is refused, in one sentence."""
 
 
 class Interrupted(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import reprlib
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from lib_indetail.as_seen import AsSeen, as_seen, names_of
 from lib_indetail.errors import BadPicture
-from lib_indetail.picture import open_picture, open_upright, picture_hash
+from lib_indetail.opening import opened_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 _ELSEWHERE = re.compile(r"^[A-Za-z]:|^[/\\~]|(^|[/\\])\.\.([/\\]|$)")
 _HASH = re.compile(r"[0-9a-f]{12}")
+logger = logging.getLogger(__name__)
 
 
 class PictureFolder:
@@ -22,7 +25,7 @@ class PictureFolder:
 
     def __init__(self, where: Callable[[], Path]):
         self._where = where
-        self._hashes: dict[Path, tuple[tuple[float, int], str]] = {}
+        self._hashes: dict[Path, tuple[tuple[float, int], tuple[str, ...]]] = {}
 
     def names(self) -> list[str]:
         """The pictures in it and in its subfolders, as `get` takes them."""
@@ -42,18 +45,24 @@ class PictureFolder:
         name = name.strip()
         self._refuse_elsewhere(name)
         if name in self.names():
-            return self._open(name, open_upright)
+            seen = self._seen(name)
+            for note in seen.notes:
+                logger.warning("%s: %s", name, note)
+            return seen.rgba
         picture = self.by_hash(name)
         if picture is None:
             raise BadPicture(f"The picture folder has no picture {reprlib.repr(name)}, neither by name nor by hash.")
         return picture
 
     def by_hash(self, wanted: str) -> Image.Image | None:
-        """The picture with that hash, or None."""
+        """The picture with that hash, or None. What version 0.4 read without regard to its colour profile is found by
+        the hash of then, and comes back as it was read then."""
         if not _HASH.fullmatch(wanted):
             return None
-        names = sorted(self.names(), key=lambda name: wanted not in name)
-        return next((self._open(name, open_picture) for name in names if self._hash(name) == wanted), None)
+        for name in sorted(self.names(), key=lambda name: wanted not in name):
+            if wanted in (hashes := self._hashes_of(name)):
+                return self._seen(name, managed=hashes[0] == wanted).rgb
+        return None
 
     @staticmethod
     def _refuse_elsewhere(name: str) -> None:
@@ -63,21 +72,26 @@ class PictureFolder:
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._where().resolve())
 
-    def _open(self, name: str, opened: Callable[[Path], Image.Image]) -> Image.Image:
+    def _seen(self, name: str, managed: bool = True) -> AsSeen:
         path = self._where() / name
         try:
-            return opened(path)
+            return as_seen(opened_file(path), managed)
         except BadPicture as error:
             raise BadPicture(str(error).replace(str(path), name)) from None
 
-    def _hash(self, name: str) -> str | None:
-        """Remembered as long as the file's time and size are the same; None for what is no picture."""
+    def _hashes_of(self, name: str) -> tuple[str, ...]:
+        """As it is read now, then as 0.4 read it; remembered as long as the file's time and size are the same. None for
+        what is no picture."""
         path = self._where() / name
         state = path.stat()
         seen = (state.st_mtime, state.st_size)
-        if self._hashes.get(path, (None, ""))[0] != seen:
-            try:
-                self._hashes[path] = seen, picture_hash(open_picture(path))
-            except BadPicture:
-                self._hashes[path] = seen, ""
+        if self._hashes.get(path, (None, ()))[0] != seen:
+            self._hashes[path] = seen, _hashes(path)
         return self._hashes[path][1]
+
+
+def _hashes(path: Path) -> tuple[str, ...]:
+    try:
+        return names_of(opened_file(path))
+    except BadPicture:
+        return ()

@@ -46,7 +46,7 @@ class PictureStore:
             self._files.used(path)
             return
         data = io.BytesIO()
-        picture.save(data, "PNG", compress_level=1)
+        picture.save(data, "PNG", compress_level=1, icc_profile=None)
         self._files.write(name, data.getvalue())
 
     def by_hash(self, wanted: str) -> Image.Image | None:
@@ -67,4 +67,6 @@ def _read(path: Path, wanted: str) -> Image.Image:
         picture.load()
         if picture.mode not in MODES or picture_hash(picture) != wanted:
             raise ValueError("it is not the picture that it is named after")
-        return picture.copy()
+        bare = picture.copy()
+        bare.info = {}  # version 0.4 kept colour profiles beside pixels that it had read without them
+        return bare

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from lib_indetail.chain import Chain
+from lib_indetail.finite import INVERSION, finite
 from lib_indetail.inversion import Inverter, Model, ddim_nodes
 from lib_indetail.settings import Settings
 
@@ -21,7 +22,14 @@ def prepare_chain(settings: Settings, inverter: Inverter, model: Model, latent: 
                   sigmas: Sequence[float] = (),
                   seen: Callable[[Sequence[float]], AbstractContextManager] | None = None) -> Chain:
     """The chain of a clean latent [1, C, H, W], at the settings' nodes; of the one-pass kinds at `sigmas`, if there are
-    any. `seen` is for those kinds: see `Inverter.one_pass`."""
+    any. `seen` is for those kinds: see `Inverter.one_pass`. Raises CannotAct for NaN."""
+    chain = _chain(settings, inverter, model, latent, sigmas, seen)
+    finite(torch.cat(chain.latents), INVERSION)
+    return chain
+
+
+def _chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.Tensor, sigmas: Sequence[float],
+           seen: Callable[[Sequence[float]], AbstractContextManager] | None) -> Chain:
     nodes = ddim_nodes(settings.nodes, len(inverter.schedule))
     if settings.inversion == "DDIM":
         return inverter.ddim(model, latent, nodes)

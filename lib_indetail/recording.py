@@ -11,6 +11,7 @@ from torch import nn
 from lib_indetail.bank import Layers, Memory, away
 from lib_indetail.branches import Branch
 from lib_indetail.errors import SOMEONE, CannotAct
+from lib_indetail.finite import RECORD, finite
 from lib_indetail.installed import Installed
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.streaming import OneAhead
@@ -73,6 +74,11 @@ class Heard:
         if not self._to_the_end and len(self._parts) == 2 * len(self._wanted):
             raise _Enough
 
+    def check(self) -> None:
+        """Raises CannotAct for NaN. It is looked for in the last layer, to which it comes from all before it."""
+        for part in list(self._parts.values())[-2:]:
+            finite(part, RECORD)
+
     def layers(self, row: int = 0) -> Layers:
         return {name: tuple(self._parts[name, index][row:row + 1] for index in (0, 1)) for name in self._wanted}
 
@@ -115,6 +121,7 @@ class Recorder:
         heard = Heard(self._wanted[bank])
         with self.ear.hearing(heard), torch.no_grad():
             self._branches[bank].run(latent, timesteps)
+        heard.check()
         return heard.layers()
 
 
@@ -130,6 +137,7 @@ def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_
         heard = Heard(layers, len(sigmas), away, to_the_end)
         with ear.hearing(heard):
             yield
+        heard.check()
         for row, sigma in enumerate(sigmas):
             memory.keep(bank, sigma, heard.layers(row))
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from PIL import Image
 
-from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.image_prompt import ImagePrompt, image_prompt
+from lib_indetail.errors import BadPicture, BadSetting, CannotAct
+from lib_indetail.image_prompt import ImagePrompt, image_prompt, is_canvas, is_empty
 from lib_indetail.presets import Presets, built_in
 from lib_indetail.settings import SHARED, TASKS, Settings
-from lib_indetail.table import no_such
+from lib_indetail.table import no_such, truth
 
 DEFAULT_TASK = next(iter(TASKS))
 SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
@@ -44,6 +44,9 @@ POSITIONS = ("enabled", "image", "task", *SETTINGS, "reference_mask", "output_ma
 FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset", "show")
 """What one object may have in their place; "images" is a list of objects, one for each further picture; "preset" is
 the name of settings above which the others stand; "show" is a list of extra pictures."""
+CHANGED = {"given", "changes"}
+"""In the first argument's place there may be an object of both: what stood there, and named fields that stand above all
+arguments. So whoever sends the arguments on sends what a script has changed with them."""
 FIELDS_OF_IMAGES = (*PICTURE, *(name for name in SETTINGS if name not in SHARED))
 
 
@@ -77,17 +80,16 @@ class Request:
     @classmethod
     def of(cls, args: Sequence[Any], changes: Mapping[str, Any] | None = None,
            presets: Presets | None = None) -> Request:
-        """From positional values, or from one object with named fields in their place; `changes` come on top. Without
-        `presets` there are only the built-in ones.
+        """From positional values, or from one object with named fields in their place; changes that the arguments carry
+        come on top, then `changes`. Without `presets` there are only the built-in ones.
 
         Raises BadSetting or BadPicture, but not for a request that is switched off.
         """
         expanded = partial(_expanded, presets)
-        fields = _one_by_one(_named([expanded(args[0]), *args[1:]] if args else [], expanded(changes or {})))
-        enabled = fields.pop("enabled")
-        if not isinstance(enabled, bool):
-            raise BadSetting(f"Enabled must be true or false, not {reprlib.repr(enabled)}.")
-        if not enabled:
+        args, carried = without_changes(args)
+        changes = expanded({**carried, **(changes or {})})
+        fields = _one_by_one(_named([expanded(args[0]), *args[1:]] if args else [], changes))
+        if not truth("Enabled", fields.pop("enabled")):
             return cls()
         task = fields.pop("task")
         if not isinstance(task, str) or task not in TASKS:
@@ -97,9 +99,33 @@ class Request:
         picture = {name: fields.pop(name, None) for name in PICTURE}
         settings = Settings.of(fields, task)
         prompts = _further(further, fields, task)
-        wanted = settings.acts and not (prompts and not picture["image"])
+        wanted = settings.acts and not (prompts and is_empty(picture["image"]))
         first = image_prompt(1, settings, picture, wanted)
         return cls(True, first.picture, task, settings, first.take, first.put, prompts, show)
+
+
+def with_changes(args: Sequence[Any], changes: Mapping[str, Any]) -> list[Any]:
+    """Arguments that carry changes, above those that they carry already; what is given is left as it is."""
+    bare, carried = without_changes(args)
+    return [{"given": bare[0], "changes": {**carried, **changes}}, *bare[1:]] if bare else []
+
+
+def without_changes(args: Sequence[Any]) -> tuple[list[Any], Mapping[str, Any]]:
+    """Arguments as they were given, and the changes that they carry."""
+    if args and isinstance(args[0], Mapping) and set(args[0]) == CHANGED and isinstance(args[0]["changes"], Mapping):
+        return [args[0]["given"], *args[1:]], args[0]["changes"]
+    return list(args), {}
+
+
+def is_on(args: Sequence[Any]) -> bool:
+    """Whether arguments switch InDetail on, whatever else they say."""
+    bare, changes = without_changes(args)
+    first = bare[0] if bare else False
+    on = first.get("enabled", True) if isinstance(first, Mapping) else first
+    try:
+        return truth("Enabled", changes.get("enabled", on))
+    except BadSetting:
+        return False
 
 
 def _shown(given: Any) -> tuple[str, ...]:
@@ -115,21 +141,21 @@ def _further(further: Mapping[int, dict[str, Any]], common: Mapping[str, Any],
     prompts = []
     for number, fields in further.items():
         picture = {name: fields.pop(name, None) for name in PICTURE}
-        if picture["image"] in (None, ""):
+        if is_empty(picture["image"]):
             continue
-        with _of_picture(number):
+        with of_picture(number):
             settings = Settings.of({**common, **fields}, task)
             prompts.append(image_prompt(number, settings, picture, settings.acts))
     return tuple(prompts)
 
 
 @contextlib.contextmanager
-def _of_picture(number: int) -> Iterator[None]:
+def of_picture(number: int) -> Iterator[None]:
     """Says which picture an error is about."""
     try:
         yield
-    except (BadSetting, BadPicture) as error:
-        raise type(error)(f"Picture {number}: {error}") from error
+    except (BadSetting, BadPicture, CannotAct) as error:
+        raise type(error)(f"Picture {number}: {error}") from None
 
 
 def _taken_out(fields: dict[str, Any], number: int) -> dict[str, Any]:
@@ -143,7 +169,9 @@ def _taken_out(fields: dict[str, Any], number: int) -> dict[str, Any]:
 def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The request's fields by name. A preset's values stand above the page's own, whether the page chose the task or
     a change puts another in its place; a change to a value itself stands above all."""
-    objects = [value for value in args if isinstance(value, Mapping) and not _is_drawing(value)]
+    if args and is_canvas(args[0]):
+        args = [{"image": args[0]}]
+    objects = [value for value in args if isinstance(value, Mapping) and not is_canvas(value)]
     if objects:
         if not isinstance(args[0], Mapping) or len(objects) > 1:
             raise BadSetting("InDetail takes one object with named fields as its first argument.")
@@ -151,7 +179,8 @@ def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args))}
     left_out = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
                 for name in TASKS.get(task, {})}
-    left_out |= {numbered(name, number) for number in FURTHER if not fields.get(numbered("own", number))
+    left_out |= {numbered(name, number) for number in FURTHER
+                 if not truth("Settings of its own", fields.get(numbered("own", number)) or False)
                  for name in IF_OWN}
     return {**{name: value for name, value in fields.items() if name not in left_out}, **changes}
 
@@ -161,15 +190,10 @@ def _expanded(presets: Presets | None, fields: Any) -> Any:
     if not isinstance(fields, Mapping) or "preset" not in fields:
         return fields
     rest = {name: value for name, value in fields.items() if name != "preset"}
-    if rest.get("enabled", True) is False:
+    if not is_on([rest]):
         return rest
     preset = presets.get(fields["preset"]) if presets else built_in(fields["preset"])
     return {**preset.complete, **rest}
-
-
-def _is_drawing(value: Mapping) -> bool:
-    """What the page's canvas hands over."""
-    return set(value) == {"image", "mask"}
 
 
 def _one_by_one(fields: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +206,7 @@ def _one_by_one(fields: dict[str, Any]) -> dict[str, Any]:
         raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {len(images)}.")
     fields = {**fields, "image": None}
     for number, each in enumerate(images, 1):
-        pictures = each if isinstance(each, Mapping) else {"image": each}
+        pictures = each if isinstance(each, Mapping) and not is_canvas(each) else {"image": each}
         _refuse_unknown(pictures, PICTURE, "field of an image")
         fields |= {name if number == 1 else numbered(name, number): value for name, value in pictures.items()}
     return fields
@@ -198,7 +222,7 @@ def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:
         raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {1 + len(images)}.")
     for number, each in zip(FURTHER, images):
         _refuse_unknown(each, FIELDS_OF_IMAGES, "field of a further picture")
-        if each.get("image") in (None, ""):
+        if is_empty(each.get("image")):
             raise BadPicture(f"Picture {number} has no image.")
         fields |= {numbered(name, number): value for name, value in each.items()}
     return fields

@@ -41,14 +41,28 @@ def no_such(kind: str, name: Any, known: Sequence[str]) -> BadSetting:
     return BadSetting(f"There is no {kind} {reprlib.repr(name)}; {hint}.")
 
 
+_TRUTHS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+def truth(label: str, value: Any) -> bool:
+    """True or false, also as 1 and 0 and as the words of other programs. Raises BadSetting."""
+    spelled = str(int(value)) if isinstance(value, bool | int) or value in (0.0, 1.0) else value
+    if not isinstance(spelled, str) or spelled.strip().lower() not in _TRUTHS:
+        raise BadSetting(f"{label} must be true or false, not {reprlib.repr(value)}.")
+    return _TRUTHS[spelled.strip().lower()]
+
+
 def checked(setting: dataclasses.Field, value: Any) -> Any:
-    """The value as the setting keeps it. Raises BadSetting."""
+    """The value as the setting keeps it; numbers may come as text, and where a text can be a number, as numbers. Raises
+    BadSetting."""
     meta = setting.metadata
     if "choices" in meta:
         if value not in meta["choices"]:
             raise BadSetting(f"{meta['label']} must be one of {', '.join(meta['choices'])}, not {reprlib.repr(value)}.")
         return value
     if isinstance(setting.default, str):
+        if "check" in meta and isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
         if not isinstance(value, str):
             raise BadSetting(f"{meta['label']} must be a text, not {reprlib.repr(value)}.")
         if "check" in meta:
@@ -61,11 +75,20 @@ def _checked_number(meta: Mapping[str, Any], value: Any, whole: bool) -> float |
     kind = "a whole number" if whole else "a number"
     wrong = BadSetting(f"{meta['label']} must be {kind} from {meta['low']} to {meta['high']}, "
                        f"not {reprlib.repr(value)}.")
+    if isinstance(value, str):
+        value = _number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
     if not meta["low"] <= value <= meta["high"] or (whole and value != int(value)):
         raise wrong
     return int(value) if whole else float(value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def markdown_table(of: type) -> str:

@@ -51,9 +51,17 @@ class InDetailScript(scripts.Script):
         if not WHY_NOT:
             runtime.begin(p, args)
 
+    def before_process_batch(self, p, *args, **kwargs):
+        if not WHY_NOT:
+            runtime.begin_batch(p)
+
     def process_before_every_sampling(self, p, *args, **kwargs):
         if not WHY_NOT:
             runtime.arm(p, args)
+
+    def postprocess_batch(self, p, *args, **kwargs):
+        if not WHY_NOT:
+            runtime.end_batch(p)
 
     def postprocess(self, p, processed, *args):
         if not WHY_NOT:

@@ -6,8 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_indetail.as_seen import as_seen
 from lib_indetail.errors import BadPicture
-from lib_indetail.picture import cropped, flattened, open_picture, picture_tensor, tensor_picture
+from lib_indetail.opening import open_picture
+from lib_indetail.picture import picture_tensor, tensor_picture
+from lib_indetail.placing import cropped
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -38,8 +41,8 @@ def test_a_folder_is_no_picture(tmp_path):
 def test_transparent_parts_become_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     half = Image.new("RGBA", (4, 4), (255, 0, 0, 128))
-    assert flattened(clear).getpixel((0, 0)) == (255, 255, 255)
-    assert flattened(half).getpixel((0, 0)) == (255, 127, 127)
+    assert as_seen(clear).rgb.getpixel((0, 0)) == (255, 255, 255)
+    assert as_seen(half).rgb.getpixel((0, 0)) == (255, 127, 127)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "I;16", "1", "LA"])

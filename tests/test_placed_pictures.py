@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 
 from lib_indetail.adain import adain
+from lib_indetail.as_seen import MAX_PIXELS, as_seen
 from lib_indetail.errors import BadPicture
 from lib_indetail.masks import token_mask, token_shares
-from lib_indetail.picture import MAX_PIXELS, decoded_picture, placed, upright_rgb
+from lib_indetail.opening import decoded_picture
+from lib_indetail.placing import placed
 
 
 def halves(width: int, height: int) -> Image.Image:
@@ -133,7 +135,7 @@ def test_more_than_a_hundred_megapixels_are_refused_before_they_are_read():
     with pytest.raises(BadPicture, match=r"100 megapixels; at most 100"):
         decoded_picture(saved(header, "PNG"))
     with pytest.raises(BadPicture, match="megapixels"):
-        upright_rgb(header)
+        as_seen(header)
 
 
 def test_a_soft_mask_is_averaged_over_each_token():

@@ -14,7 +14,8 @@ from lib_indetail.table import markdown_table
 FIELDS = {setting.name: setting for setting in dataclasses.fields(Settings)}
 NUMBERS = [name for name, setting in FIELDS.items() if "low" in setting.metadata]
 CHOICES = [name for name, setting in FIELDS.items() if "choices" in setting.metadata]
-NOT_NUMBERS = [float("nan"), float("inf"), -float("inf"), True, False, "0.5", "", None, [0.5], 1j,
+NOT_NUMBERS = [float("nan"), float("inf"), -float("inf"), True, False, "half", "nan", "0,5", "",
+               "inf", None, [0.5], 1j,
                10**400]
 
 
@@ -50,6 +51,18 @@ def test_an_unknown_task_is_refused_with_the_tasks():
     with pytest.raises(BadSetting, match="image variation, structure-guided, cross-prompt, not 'portrait'"):
         preset("portrait")
     assert len(TASKS) == 3
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_may_come_as_text(name):
+    low = FIELDS[name].metadata["low"]
+    value = FIELDS[name].default or low
+    assert getattr(Settings(**{name: f" {value} "}), name) == value
+
+
+def test_a_number_may_stand_where_a_text_can_be_one():
+    assert Settings(hires_strength=0.5) == Settings(hires_strength="0.5")
+    assert refusal(hires_strength=True).startswith("Hires strength must be a text")
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -55,12 +55,13 @@ def named(error: CannotAct, denoiser) -> CannotAct:
     model = shared.sd_model
     replaced = [vars(owner).get(name) for owner in (denoiser, denoiser.inner_model, model, model.model)
                 for name in ("forward", "apply_model")]
-    names = sorted({name for function in replaced if (name := _extension_of(function))})
+    names = sorted({name for function in replaced if (name := extension_of(function))})
     return CannotAct(str(error).replace(SOMEONE, f"{SOMEONE} ({', '.join(names)})", 1)) if names else error
 
 
-def _extension_of(function) -> str | None:
+def extension_of(function) -> str | None:
     """The folder name of the extension, other than ours, that a function's code lies in."""
+    function = getattr(function, "func", function)  # of a partial
     code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     file = Path(code.co_filename) if code else None
     folder = Path(paths_internal.extensions_dir)

@@ -15,9 +15,10 @@ from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.folder import PictureFolder
-from lib_indetail.picture import decoded, upright
+from lib_indetail.opening import decoded
 from lib_indetail.request import MOST_PICTURES
 from lib_indetail.webui.indetail import change, settings, switched_on
+from lib_indetail.webui.refusal import refusal
 from lib_indetail.webui.seeing import aligned
 
 ONE, TOGETHER = MODES = ("one picture per generation", "all together")
@@ -52,17 +53,17 @@ def controls(elem_id: Callable[[str], str]) -> list[gr.components.Component]:
 
 
 def run(p, mode: str, files: Sequence[Any] | None, subfolder: str, folder: PictureFolder) -> processing.Processed:
-    """Raises InDetailError with one sentence before anything is sampled, if there is nothing that could be."""
+    """Raises a Refusal with one sentence before anything is sampled, if there is nothing that could be."""
     if not switched_on(p):
-        raise InDetailError("InDetail is off: switch it on to use many pictures.")
+        raise refusal("InDetail is off: switch it on to use many pictures.", p)
     try:
         if mode not in MODES:
             raise BadSetting(f"Pictures must be one of {', '.join(MODES)}, not {reprlib.repr(mode)}.")
         sources = _uploaded(files) if files else _in_folder(folder, subfolder)
     except (BadSetting, BadPicture) as error:
-        raise InDetailError(str(error)) from error
+        raise refusal(error, p) from None
     if settings(copy.copy(p), image=_ANY_PICTURE, reference_mask=None) is None:
-        raise InDetailError("Strength is 0: no picture would do anything.")
+        raise refusal("Strength is 0: no picture would do anything.", p)
     processing.fix_seed(p)
     return _one_by_one(p, sources) if mode == ONE else _together(p, sources)
 
@@ -74,7 +75,7 @@ def _uploaded(files: Sequence[Any]) -> list[Source]:
         raise BadSetting("Files must be a list of pictures as base64, or of objects with name and data.")
     named = [{"name": f"picture {number}", "data": file} if isinstance(file, str) else file
              for number, file in enumerate(files, 1)]
-    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded(file["data"], upright))
+    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded(file["data"]).rgba)
             for number, file in enumerate(named, 1)]
 
 
@@ -99,6 +100,7 @@ def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
             done.append(_generated(p, image=opened(), reference_mask=None))
         except (BadPicture, InDetailError) as error:
             skipped.append((name, str(error)))
+            p.comments.pop(f"InDetail: {error}", None)  # it stands in the summary
             shared.state.job_count -= p.n_iter
     shared.state.textinfo = None
     return _joined(p, done, f"{len(done)} of {len(sources)} pictures were used", skipped)
@@ -112,7 +114,7 @@ def _together(p, sources: Sequence[Source]) -> processing.Processed:
         except BadPicture as error:
             skipped.append((name, str(error)))
     if len(pictures) > MOST_PICTURES:
-        raise InDetailError(f"At most {MOST_PICTURES} pictures can act together, not {len(pictures)}.")
+        raise refusal(f"At most {MOST_PICTURES} pictures can act together, not {len(pictures)}.", p)
     done = []
     if pictures:
         places = [*pictures, *[None] * (MOST_PICTURES - len(pictures))]
@@ -132,7 +134,7 @@ def _joined(p, done: Sequence[processing.Processed], said: str,
     """All results as one; what was used and what was skipped stands under them, and in the API's answer."""
     summary = f"{said}." + "".join(f" Skipped: {name} ({why.rstrip('.')})." for name, why in skipped)
     if not done:
-        raise InDetailError(summary)
+        raise refusal(summary, p)
     for each in done:
         aligned(each)
     p.comment(f"InDetail: {summary}")

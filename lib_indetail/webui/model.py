@@ -11,7 +11,7 @@ from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_sample
 from torch import nn
 
 from lib_indetail.branches import RecordPass
-from lib_indetail.errors import BadPicture
+from lib_indetail.finite import VAE, finite
 from lib_indetail.inversion import Model
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import for_each, plain_pass, timesteps_of
@@ -45,7 +45,7 @@ class HostModel:
         """The clean latent [1, C, h, w] of a picture [1, 3, H, W] in -1..1: the posterior's mean.
 
         The VAE is called through `encode`, which the low-memory modes replace; the moments are read where both
-        of the host's classes compute them, and the random state stays as it was. Raises BadPicture for NaN.
+        of the host's classes compute them, and the random state stays as it was. Raises CannotAct for NaN.
         """
         vae = self.sd_model.first_stage_model
         moments: list[torch.Tensor] = []
@@ -60,10 +60,7 @@ class HostModel:
                 vae.encode(picture.to(devices.device, devices.dtype_vae))
         finally:
             handle.remove()
-        latent = moments[0].chunk(2, dim=1)[0].float() * self.sd_model.scale_factor
-        if latent.isnan().any():
-            raise BadPicture("The VAE made NaN of the picture; try --no-half-vae.")
-        return latent
+        return finite(moments[0].chunk(2, dim=1)[0].float() * self.sd_model.scale_factor, VAE)
 
     @torch.no_grad()
     def decode(self, latent: torch.Tensor) -> torch.Tensor:

@@ -43,10 +43,12 @@ def preset_file() -> Path:
 
 
 def set_log_level() -> None:
-    """As chosen; on a host that was started without a log of its own, to the console."""
+    """As chosen; to the console, by a handler of our own alone, so that each thing is said once whatever log the host
+    was started with."""
     logger, level = logging.getLogger("lib_indetail"), value("indetail_log")
     logger.setLevel(level if level in LOG_LEVELS else DEFAULTS["indetail_log"])
-    if not logger.hasHandlers():
+    logger.propagate = False
+    if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("InDetail %(levelname)s: %(message)s"))
         logger.addHandler(handler)

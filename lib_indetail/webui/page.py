@@ -133,7 +133,7 @@ class Page:
                            [self.notice, *self._pictures], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)
-        host["html_log"].change(last_run, host["html_log"], self.last, **QUIET)
+        host["html_log"].change(last_run, [host["html_log"], self.plan], self.last, **QUIET)
         host["html_log"].change(kept_text, None, self.kept, **QUIET)
         self.forget.click(forgotten_text, None, self.kept, **QUIET)
         host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,

@@ -15,8 +15,10 @@ from modules.infotext_utils import PasteField
 from PIL import Image
 
 from lib_indetail import infotext
+from lib_indetail.as_seen import names_of
 from lib_indetail.errors import BadPicture
 from lib_indetail.image_prompt import image_prompt
+from lib_indetail.opening import opened_text
 from lib_indetail.picture import data_uri, picture_hash
 from lib_indetail.request import FURTHER, PICTURE, POSITIONS, Request, numbered
 from lib_indetail.settings import Settings
@@ -98,21 +100,22 @@ def _compared(number: int, fields: Mapping[str, Any], hashes: Mapping[str, str])
     have = _hashes(number, given)
     for name, field in names.items():
         wanted = hashes.get(field)
-        if wanted and wanted != have[name]:
+        if wanted and wanted not in have[name]:
             lines.append(_missing(name, number, wanted, given[name] is not None))
         if not wanted and have[name] and field != "image":
             left_over.append(field)
     return left_over, lines
 
 
-def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, str | None]:
-    """Of a picture and its masks as they are in the page."""
+def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Of a picture and its masks as they are in the page; of a picture also what version 0.4 called it."""
     try:
         prompt = image_prompt(number, Settings(), given, wanted=False)
+        names = names_of(opened_text(given["image"])) if prompt.picture is not None else ()
     except BadPicture:
-        return dict.fromkeys(PICTURE)
-    pictures = zip(PICTURE, (prompt.picture, prompt.take, prompt.put))
-    return {name: picture and picture_hash(picture) for name, picture in pictures}
+        return dict.fromkeys(PICTURE, ())
+    masks = {"reference_mask": prompt.take, "output_mask": prompt.put}
+    return {"image": names, **{name: (picture_hash(mask),) if mask else () for name, mask in masks.items()}}
 
 
 def _missing(name: str, number: int, wanted: str, another: bool) -> str:

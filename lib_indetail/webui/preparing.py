@@ -21,10 +21,12 @@ from lib_indetail.inversion import Inverter, Model
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import image_passes
-from lib_indetail.picture import Part, Placed, cell_means, part_of, picture_tensor, placed, reading_mask
+from lib_indetail.picture import picture_tensor
+from lib_indetail.placing import Part, Placed, cell_means, part_of, placed, reading_mask
 from lib_indetail.plans import IMAGE, planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.recording import listened
+from lib_indetail.request import of_picture
 from lib_indetail.settings import Settings
 from lib_indetail.several import Acting, latent_at_of
 from lib_indetail.store import ChainStore
@@ -32,7 +34,7 @@ from lib_indetail.webui import fingerprint
 from lib_indetail.webui.guards import undisturbed, untiled
 from lib_indetail.webui.memory import free_memory
 from lib_indetail.webui.model import HostModel, Text
-from lib_indetail.webui.progress import interrupted, inversion_progress
+from lib_indetail.webui.progress import interrupted, inversion_progress, tell
 from lib_indetail.window import FULL_NOISE, position
 
 CROP_WARNING = 0.1
@@ -108,24 +110,32 @@ class Preparer:
         self._latents, self._chains, self._banks, self._store = latents, chains, banks, store
 
     def prepare_all(self, model: HostModel, wishes: Sequence[Wish]) -> list[Prepared]:
-        """One after the other; what one of them keeps is not dropped for the next. Raises Interrupted."""
+        """One after the other; what one of them keeps is not dropped for the next. Raises Interrupted, and what
+        `prepare` does, with the number of the picture if there are several."""
         run: set[Hashable] = set()
-        return [self.prepare(model, wish, run) for wish in wishes]
+        prepared = []
+        for wish in wishes:
+            with of_picture(wish.image.number) if len(wishes) > 1 else contextlib.nullcontext():
+                prepared.append(self.prepare(model, wish, run, len(wishes) > 1))
+        return prepared
 
     @torch.no_grad()
-    def prepare(self, model: HostModel, wish: Wish, run: set[Hashable] | None = None) -> Prepared:
-        """`run` has the keys of the generation's banks. Raises Interrupted if the person stops it; nothing of a stopped
-        inversion is kept."""
-        settings = wish.settings
+    def prepare(self, model: HostModel, wish: Wish, run: set[Hashable] | None = None,
+                one_of_several: bool = False) -> Prepared:
+        """`run` has the keys of the generation's banks. Raises Interrupted if the person stops it, BadPicture where
+        nothing of it is left to read, CannotAct for NaN; nothing of an unfinished inversion is kept."""
+        settings, number = wish.settings, wish.image.number
+        name = f"picture {number}" if one_of_several else "the picture"
         fitted = wish.fitted(wish.image.picture)
+        take = reading_mask(fitted, wish.image.take and wish.fitted(wish.image.take))
+        tell(f"encoding {name}")
         latent = self.clean_latent(model, fitted.picture)
         with_text = self._text(model, settings.text_for(wish.prompt), wish)
         reading = self._reading(model, wish, latent, with_text, set() if run is None else run)
-        chain, note = self._chain(model, wish, latent, with_text, reading)
-        self._record_ahead(model, wish, chain, reading)
-        take = reading_mask(fitted, wish.image.take and wish.fitted(wish.image.take))
-        acting = Acting(wish.image.number, settings, chain, latent, take, wish.put, wish.images)
-        return Prepared(acting, reading, with_text, wish, note + crop_warning(fitted.lost))
+        chain, inverted = self._chain(model, wish, latent, with_text, reading, name)
+        read = self._record_ahead(model, wish, chain, reading, name)
+        acting = Acting(number, settings, chain, latent, take, wish.put, wish.images)
+        return Prepared(acting, reading, with_text, wish, inverted + read + crop_warning(fitted.lost))
 
     @torch.no_grad()
     def reading_on(self, model: HostModel, prepared: Prepared) -> Reading:
@@ -158,7 +168,8 @@ class Preparer:
         return latent.to(devices.device)
 
     def _chain(self, model: HostModel, wish: Wish, latent: torch.Tensor, text: Text,
-               reading: Reading) -> tuple[Chain, str]:
+               reading: Reading, name: str) -> tuple[Chain, str]:
+        """And what it took."""
         settings = wish.settings
         key = fingerprint.of_chain(model, settings, latent, text, wish.sigmas)
         chain = self._chains.get(key)
@@ -170,7 +181,7 @@ class Preparer:
             return chain.to(devices.device), "the picture's inversion was still there, on disk"
         begun = time.monotonic()
         layers = self_attention_layers(model.unet, settings.reading_blocks)
-        with inversion_progress("inverting") as report, undisturbed(model.unet), \
+        with inversion_progress(f"inverting {name}") as report, undisturbed(model.unet), \
                 listened(layers, reading.memory, IMAGE) as seen:
             inverter = Inverter(model.schedule, model.prediction, report, interrupted, model.timestep)
             is_record = not settings.inversion_offset and reading.memory.missing(IMAGE, wish.sigmas)
@@ -180,19 +191,23 @@ class Preparer:
         self._store.put(key, chain)
         return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
 
-    def _record_ahead(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading) -> None:
-        """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it."""
+    def _record_ahead(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading, name: str) -> str:
+        """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it; and what it
+        took."""
         wanted = banks_read(planner(wish.settings), wish.levels(model.schedule))
-        if not any(reading.memory.missing(bank, sigmas) for bank, sigmas in wanted.items()):
-            return
+        missing = sum(len(reading.memory.missing(bank, sigmas)) for bank, sigmas in wanted.items())
+        if not missing:
+            return ""
+        begun = time.monotonic()
         layers = self_attention_layers(model.unet, wish.settings.reading_blocks)
         latent_at = latent_at_of(chain, wish.settings, model.schedule)
         rows = rows_at_once(free_memory(), chain.latents[0], devices.dtype_unet.itemsize)
-        with inversion_progress("reading") as report, undisturbed(model.unet), contextlib.ExitStack() as stack:
+        with inversion_progress(f"reading {name}") as report, undisturbed(model.unet), contextlib.ExitStack() as stack:
             ears = {bank: stack.enter_context(listened(layers, reading.memory, bank, to_the_end=False))
                     for bank in wanted}
             record_ahead(reading.models, wanted, reading.memory, latent_at, model.timestep, ears.__getitem__, rows,
                          progress=report, interrupted=interrupted)
+        return f", and read at {missing} noise levels in {time.monotonic() - begun:.1f} s"
 
 
 def crop_warning(lost: float) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from modules import shared
 
 from lib_indetail.colour import Colour
-from lib_indetail.errors import CannotAct, InDetailError, Interrupted
+from lib_indetail.errors import BadPicture, CannotAct, Interrupted
+from lib_indetail.finite import ADAIN, still_finite
 from lib_indetail.hooks import InDetailHooks
 from lib_indetail.infotext import NOT_ACTING
 from lib_indetail.plans import Planner
@@ -22,15 +24,19 @@ from lib_indetail.webui.attention import WebuiAttention
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.controlnet import ControlNet
 from lib_indetail.webui.denoiser import DenoiserRows, Hooked
+from lib_indetail.webui.elsewhere import refused
 from lib_indetail.webui.levels import before_refiner, levels
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer
+from lib_indetail.webui.progress import tell
+from lib_indetail.webui.saying import say
 from lib_indetail.webui.seeing import Seen
 from lib_indetail.webui.wishes import wishes
 
 _METHODS = ("sample", "sample_img2img")
 _ARMED = "_indetail_armed"
-logger = logging.getLogger(__name__)
+STRUCTURE = "structure-guided"
+NO_STRUCTURE = "the task is structure-guided, but no ControlNet unit is active: nothing gives the structure"
 
 
 def arm(sampler, run: Callable) -> None:
@@ -46,22 +52,12 @@ def arm(sampler, run: Callable) -> None:
     def around(name: str) -> Callable:
         def indetail_sample(p, x, *args, **kwargs):
             disarm(sampler)
-            try:
-                return run(originals[name], name == "sample", p, x, *args, **kwargs)
-            except InDetailError as error:
-                _note_refusal(p, error)
-                raise
+            return run(originals[name], name == "sample", p, x, *args, **kwargs)
 
         return indetail_sample
 
     for name in _METHODS:
         setattr(sampler, name, around(name))
-
-
-def _note_refusal(p, error: InDetailError) -> None:
-    """The X/Y/Z plot swallows what a cell raises, and shows the comments that its cells share."""
-    logger.error("%s", error)
-    p.comment(f"InDetail: {error}")
 
 
 def disarm(sampler) -> None:
@@ -76,42 +72,66 @@ def disarm(sampler) -> None:
 def refusing(error: Exception) -> Callable:
     """A run that raises instead of sampling."""
     def run(original, from_noise, p, x, *args, **kwargs):
-        raise InDetailError(str(error)) from error
+        raise refused(p, error) from None
 
     return run
 
 
 class Run:
-    """The image prompt at work in one pass of `p`. `say` receives what to tell the person, `seen` extra pictures."""
+    """The image prompts of a generation (`runtime.Begun`) at work in one pass of `p`."""
 
-    def __init__(self, request: Request, preparer: Preparer, rows: DenoiserRows, say: Callable[[str], None],
-                 seen: Seen):
-        self._request, self._preparer, self._rows, self._say, self._seen = request, preparer, rows, say, seen
+    def __init__(self, begun, preparer: Preparer, rows: DenoiserRows):
+        self._begun, self._preparer, self._rows = begun, preparer, rows
+        self._request: Request = begun.request
+        self._seen: Seen = begun.seen
 
     def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
-        if not self._in_this_pass(p):
-            self._say(f"left out of the {'second' if p.is_hr_pass else 'first'} pass, as set")
-            return original(p, x, *args, **kwargs)
         try:
-            prepared = self._prepare(p, x, from_noise, kwargs.get("steps"))
-            if not prepared:
-                return original(p, x, *args, **kwargs)
+            prepared, x = self._ready(p, x, from_noise, kwargs.get("steps"))
         except Interrupted:
             return original(p, x, *args, **kwargs)
+        except BadPicture as error:
+            raise refused(p, error) from None
         except CannotAct as error:
-            if not self._may_go_on(p, error):
-                raise InDetailError(str(error)) from error
+            if not may_go_on(p, error):
+                raise refused(p, error) from None
+            prepared = []
+        self._begun.passed = True
+        tell("sampling")
+        if not prepared:
             return original(p, x, *args, **kwargs)
-        self._say(_notes(prepared))
-        if from_noise:
-            x = tint_all(x, [each.acting for each in prepared], lambda each: each.chain.at(prepared[0].wish.sigmas[0]),
-                         lambda settings: settings.strength_at(settings.start) * settings.adain)
         of_pass, watch = _name_of(p), self._seen.watcher()
         self._seen.before(prepared, of_pass)
         with self._hooked(p, prepared, from_noise, watch):
             samples = original(p, x, *args, **kwargs)
         self._seen.after(prepared, of_pass, watch)
         return samples
+
+    def _ready(self, p, x: torch.Tensor, from_noise: bool, steps: int | None) -> tuple[list[Prepared], torch.Tensor]:
+        """The prepared pictures of the pass, none if it is to be left as it is, and what it starts from."""
+        if not self._in_this_pass(p):
+            say(p, f"left out of the {'second' if p.is_hr_pass else 'first'} pass, as set")
+            return [], x
+        self._warn(p)
+        prepared = self._prepare(p, x, from_noise, steps)
+        if prepared:
+            say(p, _notes(prepared))
+        if prepared and from_noise:
+            tinted = tint_all(x, [each.acting for each in prepared],
+                              lambda each: each.chain.at(prepared[0].wish.sigmas[0]),
+                              lambda settings: settings.strength_at(settings.start) * settings.adain)
+            x = still_finite(x, tinted, ADAIN)
+        return prepared, x
+
+    def _warn(self, p) -> None:
+        """What is not as it was meant, once for a generation."""
+        if getattr(p, "is_hr_pass", False) or getattr(p, "iteration", 0):
+            return
+        if self._request.task == STRUCTURE and not ControlNet(p).units:
+            say(p, NO_STRUCTURE, logging.WARNING)
+        for prompt in self._request.prompts:
+            for note in prompt.notes:
+                say(p, f"picture {prompt.number}: {note}", logging.WARNING)
 
     def _in_this_pass(self, p) -> bool:
         """Of a hires fix's two passes the person may have chosen one."""
@@ -123,8 +143,8 @@ class Run:
         model = HostModel(shared.sd_model)
         sigmas = levels(p, model.schedule, from_noise, sampler_steps)
         own = before_refiner(p, model.schedule, sigmas)
-        return self._preparer.prepare_all(model, wishes(p, x, self._request, self._say, tuple(sigmas), tuple(own),
-                                                        from_noise))
+        wished = wishes(p, x, self._request, partial(say, p), tuple(sigmas), tuple(own), from_noise)
+        return self._preparer.prepare_all(model, wished)
 
     @contextlib.contextmanager
     def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None) -> Iterator[None]:
@@ -144,21 +164,21 @@ class Run:
         settings = self._request.settings
         try:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
-                        lambda error: self._may_go_on(p, error), from_noise=from_noise,
+                        partial(may_go_on, p), from_noise=from_noise,
                         control_uncond_from=settings.control_uncond_from,
                         colour=Colour(acting, settings.colour_until)):
                 yield
         except CannotAct as error:
-            raise InDetailError(str(error)) from error
+            raise refused(p, error) from None
 
-    def _may_go_on(self, p, error: CannotAct) -> bool:
-        """Whether the person wants the picture without InDetail rather than none; then it is said in three places."""
-        if not options.value("indetail_go_on"):
-            return False
-        logger.warning("skipped: %s", error)
-        p.extra_generation_params[NOT_ACTING] = str(error)
-        self._say(f"skipped: {error}")
-        return True
+
+def may_go_on(p, error: CannotAct) -> bool:
+    """Whether the person wants the picture without InDetail rather than none; then it is said in three places."""
+    if not options.value("indetail_go_on"):
+        return False
+    p.extra_generation_params[NOT_ACTING] = str(error)
+    say(p, f"skipped: {error}", logging.WARNING)
+    return True
 
 
 def _name_of(p) -> str:

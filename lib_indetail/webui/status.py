@@ -8,7 +8,8 @@ import re
 from PIL import Image
 
 from lib_indetail.errors import BadPicture
-from lib_indetail.picture import crop_loss, decoded_picture
+from lib_indetail.opening import decoded
+from lib_indetail.placing import crop_loss
 from lib_indetail.request import DEFAULT_TASK
 from lib_indetail.webui.conflicts import standing_conflict
 from lib_indetail.webui.preparing import crop_warning
@@ -18,7 +19,8 @@ STRENGTH_ZERO = "Strength is 0: pictures are made as without InDetail."
 NO_PICTURE = "Drop in a picture: new pictures will take over its fine details."
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
 Sizes = dict[int, tuple[int, int] | str]
-_RESULT = re.compile(r"(?:InDetail: |InDetailError: )([^<\n]+)")
+_RESULT = re.compile(r"(?:InDetail: |Error: (?=InDetail ))([^<\n]+)")
+_REFUSED = re.compile(r"class=['\"]error['\"]>\s*(?:InDetail: |Error: InDetail )")
 
 
 def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
@@ -26,7 +28,7 @@ def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
     if not isinstance(picture, str):
         return picture and picture.size
     try:
-        return decoded_picture(picture).size
+        return decoded(picture).colours.size
     except BadPicture as error:
         return str(error)
 
@@ -71,11 +73,12 @@ def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: s
     return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
 
 
-def last_run(log: str) -> str:
-    """What the last generation did, from what the host shows under it; sessions do not mix, since it is theirs."""
-    said = _RESULT.findall(log or "")
-    kind = "error" if "InDetailError" in (log or "") else "done"
-    return line("Last run: " + " ".join(html.unescape(text) for text in said), kind) if said else ""
+def last_run(log: str, plan: str = "") -> str:
+    """What the last generation did, from what the host shows under it; sessions do not mix, since it is theirs. What
+    `plan`, the line above, says already is not said again."""
+    said = [html.unescape(text) for text in _RESULT.findall(log or "") if text not in (plan or "")]
+    kind = "error" if _REFUSED.search(log or "") else "done"
+    return line("Last run: " + " ".join(said), kind) if said else ""
 
 
 def line(text: str, kind: str = "off") -> str:

@@ -9,7 +9,7 @@ import torch
 from modules import processing
 
 from lib_indetail.image_prompt import ImagePrompt
-from lib_indetail.picture import Part
+from lib_indetail.placing import Part
 from lib_indetail.request import Request
 from lib_indetail.several import images_of
 from lib_indetail.webui.preparing import Wish

@@ -1,4 +1,5 @@
-"""Axes for the host's X/Y/Z plot, made from the table of settings. Their values live on the cell's own `p`."""
+"""Axes for the host's X/Y/Z plot, made from the table of settings. Their values live in the arguments of the cell's
+own `p`."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from typing import Any
 from modules import scripts
 from PIL import Image
 
-from lib_indetail.errors import BadPicture, BadSetting, InDetailError
+from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.folder import PictureFolder
 from lib_indetail.request import FURTHER, numbered
 from lib_indetail.settings import TASKS, Settings, preset
 from lib_indetail.table import checked
-from lib_indetail.webui.indetail import arguments, change, overrides, switched_on
+from lib_indetail.webui.indetail import arguments, change, switched_on
+from lib_indetail.webui.refusal import refusal
 from lib_indetail.webui.runtime import runtime
 
 PREFIX = "[InDetail] "
@@ -24,6 +26,8 @@ PICTURE_COST, INVERSION_COST = 0.9, 0.5
 """The host varies costly axes last: a picture brings an inversion, between a VAE's 0.7 and a checkpoint's 1.0."""
 _ANY_PICTURE = Image.new("RGB", (1, 1))
 _AXES = "_indetail_axes"
+_PLACES = {"X": 0, "Y": 3, "Z": 6}
+"""Where among the plot's arguments the kinds of its axes stand."""
 _INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize", "side", "inpaint_reference")
 
 
@@ -36,23 +40,51 @@ def add_axes(folder: PictureFolder) -> None:
 
 
 def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
-    """`option` is the host's AxisOption. Plain float and int as types give the host's range syntax."""
+    """`option` is the host's AxisOption."""
     for setting in dataclasses.fields(Settings):
         meta, name = setting.metadata, setting.name
         choices = {"choices": partial(list, meta["choices"])} if "choices" in meta else {}
-        yield option(PREFIX + meta["label"], type(setting.default), _apply(name), _short,
-                     _confirm(partial(_confirm_values, setting)), INVERSION_COST if name in _INVERTS_ANEW else 0.0,
-                     **choices)
+        yield option(PREFIX + meta["label"], _typed(setting), _apply(name), _short,
+                     _confirm(partial(_confirm_values, setting), meta["label"]),
+                     INVERSION_COST if name in _INVERTS_ANEW else 0.0, **choices)
     for number, name in itertools.product(FURTHER, ("weight", "strength", "lambda_image")):
         setting = Settings.__dataclass_fields__[name]
-        yield option(f"{PREFIX}{setting.metadata['label']} of picture {number}", float, _apply(numbered(name, number)),
-                     _short, _confirm(partial(_confirm_further, setting, number)))
-    yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks), choices=partial(list, TASKS))
-    yield option(PREFIX + "Preset", str, _apply("preset"), _short, _confirm(partial(_confirm_together, name="preset")),
-                 INVERSION_COST, choices=runtime.presets.names)
+        label = f"{setting.metadata['label']} of picture {number}"
+        yield option(PREFIX + label, _typed(setting), _apply(numbered(name, number)), _short,
+                     _confirm(partial(_confirm_further, setting, number), label))
+    yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks, "Task"),
+                 choices=partial(list, TASKS))
+    yield option(PREFIX + "Preset", str, _apply("preset"), _short,
+                 _confirm(partial(_confirm_together, name="preset"), "Preset"), INVERSION_COST,
+                 choices=runtime.presets.names)
     yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
-                 _confirm(lambda p, values: [folder.get(value) for value in values]), PICTURE_COST,
+                 _confirm(lambda p, values: [folder.get(value) for value in values], "Picture"), PICTURE_COST,
                  choices=folder.names)
+
+
+class _Number:
+    """A type of number as the host compares it, to offer its ranges. A text that is none stays what it is, so that the
+    refusal is ours to word."""
+
+    def __init__(self, kind: type):
+        self._kind = kind
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._kind
+
+    def __hash__(self) -> int:
+        return hash(self._kind)
+
+    def __call__(self, text: Any) -> float | int | str:
+        try:
+            return self._kind(text)
+        except ValueError:
+            return text
+
+
+def _typed(setting: dataclasses.Field) -> Callable:
+    kind = type(setting.default)
+    return kind if kind is str else _Number(kind)
 
 
 def _apply(name: str) -> Callable:
@@ -68,23 +100,35 @@ def _short(p, option, value: Any) -> str:
     return f"{option.label.removeprefix(PREFIX)}: {value}"
 
 
-def _confirm(check: Callable) -> Callable:
-    """Before the first cell: one sentence for what cannot be plotted."""
+def _confirm(check: Callable, label: str) -> Callable:
+    """Before the first cell: one sentence for what cannot be plotted, with the axis."""
     def confirm(p, values: list) -> None:
         if not switched_on(p):
-            raise InDetailError("InDetail is off: switch it on to plot its settings.")
+            raise refusal("InDetail is off: switch it on to plot its settings.", p)
         try:
             check(p, values)
         except (BadSetting, BadPicture) as error:
-            raise InDetailError(str(error)) from error
+            raise refusal(f"{_axis(p, label)}: {str(error).removeprefix(label).lstrip()}", p) from None
 
     return confirm
+
+
+def _axis(p, label: str) -> str:
+    """X axis, Lambda: where it can be told which one it is."""
+    for script in getattr(p.scripts, "selectable_scripts", ()):
+        options = getattr(script, "current_axis_options", None)
+        args = p.script_args[script.args_from:script.args_to] if options else ()
+        for letter, place in _PLACES.items():
+            if place < len(args) and isinstance(args[place], int) and 0 <= args[place] < len(options) \
+                    and options[args[place]].label == PREFIX + label:
+                return f"{letter} axis, {label}"
+    return label
 
 
 def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | None = None) -> None:
     """In place: the host's ranges come with a float's tail, and go one step beyond their end where it is no multiple of
     the step; that one value is left out, and it is said."""
-    if "low" in setting.metadata:
+    if "low" in setting.metadata and not any(isinstance(value, str) for value in values):
         values[:] = [round(value, 8) for value in values]
         if _steps_beyond(values, setting.metadata["high"]):
             beyond = values.pop()
@@ -95,7 +139,7 @@ def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | Non
 
 
 def _confirm_further(setting: dataclasses.Field, number: int, p, values: list) -> None:
-    further = runtime.request(arguments(p), {**overrides(p), "image": _ANY_PICTURE}).further
+    further = runtime.request(arguments(p), {"image": _ANY_PICTURE}).further
     if number not in [prompt.number for prompt in further]:
         raise BadSetting(f"There is no picture {number} whose {setting.metadata['label'].lower()} could be plotted.")
     _confirm_values(setting, p, values, numbered(setting.name, number))
@@ -112,7 +156,7 @@ def _confirm_together(p, values: list, name: str) -> None:
     setattr(p, _AXES, {**getattr(p, _AXES, {}), name: values})
     names = list(getattr(p, _AXES))
     for cell in itertools.product(*getattr(p, _AXES).values()):
-        runtime.request(arguments(p), {**overrides(p), **dict(zip(names, cell)), "image": _ANY_PICTURE})
+        runtime.request(arguments(p), {**dict(zip(names, cell)), "image": _ANY_PICTURE})
 
 
 def _steps_beyond(values: list[float], high: float) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.picture import decoded_picture, picture_hash
+from lib_indetail.opening import decoded_picture
+from lib_indetail.picture import picture_hash
 from tests.webui.host import pixels
 from tests.webui.person import Person
 

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from lib_indetail import __version__
-from lib_indetail.picture import decoded_picture, picture_hash
+from lib_indetail.opening import decoded_picture
+from lib_indetail.picture import picture_hash
 from lib_indetail.request import POSITIONS, SETTINGS
 from lib_indetail.settings import TASKS, Settings
 from tests.webui.host import Host, find_webui, own_copy
