@@ -56,7 +56,8 @@
     function showThumbnail(tab) {
         const label = accordion(tab)?.querySelector(".label-wrap");
         if (!label) return;
-        const picture = element(tab, "image")?.querySelector("img");
+        const isRefused = element(tab, "plan")?.querySelector("[data-refused]");
+        const picture = isRefused ? null : element(tab, "image")?.querySelector("img");
         let thumbnail = label.querySelector(".indetail-thumbnail");
         if (!picture) {
             thumbnail?.remove();
@@ -71,10 +72,6 @@
         if (thumbnail.src !== picture.src) thumbnail.src = picture.src;
     }
 
-    function imageIn(transfer) {
-        return [...(transfer?.files || [])].find(file => file.type.startsWith("image/"));
-    }
-
     // Clears the field and puts a file into it, as a person would by its buttons.
     function putPicture(field, file) {
         field.querySelector(".modify-upload button + button")?.click();
@@ -84,7 +81,7 @@
             const holder = new DataTransfer();
             holder.items.add(file);
             input.files = holder.files;
-            input.dispatchEvent(new Event("change"));
+            input.dispatchEvent(new Event("change", {bubbles: true}));
         });
     }
 
@@ -100,7 +97,7 @@
     }
 
     function take(event, field, transfer) {
-        const file = field && imageIn(transfer);
+        const file = field && indetailPictureIn(transfer);
         if (!file) return;
         event.preventDefault();
         event.stopImmediatePropagation();

@@ -83,6 +83,12 @@ def opened(data: bytes, name: str = THE_IMAGE) -> Image.Image:
     return picture
 
 
+def readable() -> list[str]:
+    """The kinds of pictures (image/png, ...) that this Pillow opens."""
+    Image.init()
+    return sorted({Image.MIME[name] for name in Image.OPEN if Image.MIME.get(name, "").startswith("image/")})
+
+
 def _of_another_kind(name: str, kind: str) -> str:
     return f"{'This' if name == THE_IMAGE else name} is {kind}; save it as PNG or JPEG and give that."
 

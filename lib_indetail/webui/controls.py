@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 import gradio as gr
 from modules.ui_components import FormRow
 
+from lib_indetail.opening import readable
 from lib_indetail.request import DEFAULT_TASK, SETTINGS
 from lib_indetail.settings import TASKS, Settings
 
@@ -63,9 +64,10 @@ def task_values(task: str) -> list[dict]:
 
 def hints(elem_id: Callable[[str], str], help: Mapping[str, str]) -> str:
     """For the page's script: help by element, and what each task fixes; `help` is that of other fields than the
-    settings, by name. What guides a negative picture is not chosen."""
+    settings, by name. What guides a negative picture is not chosen. `readable` are the kinds of pictures that can be
+    read here."""
     help = {**{name: TABLE[name].metadata["help"] for name in SETTINGS}, **help, "task": TASK_HELP}
     data = {"help": {elem_id(name): text for name, text in help.items()},
             "fixed": {task: [elem_id(name) for name in values] for task, values in TASKS.items()},
-            "negative": [elem_id("side"), elem_id("guidance")]}
+            "negative": [elem_id("side"), elem_id("guidance")], "readable": readable()}
     return f"<span hidden data-indetail='{html.escape(json.dumps(data), quote=True)}'></span>"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from modules import paths_internal, shared
 
@@ -19,9 +21,9 @@ _INSTEAD_OF = "_indetail_instead_of"
 
 def refuse_sampling_elsewhere(p) -> None:
     """Raises CannotAct where a script has put a function of its own in the place of the generation's `sample`: it may
-    sample without asking anybody."""
+    sample without asking anybody. One that keeps the host's, to pass on to it, may stay."""
     sample = _sample_of(p)
-    if getattr(sample, "__func__", sample) is not type(p).sample:
+    if not _passes_on(sample, type(p).sample):
         raise CannotAct(f"InDetail cannot act: {_named(sample)} samples in the host's place.")
 
 
@@ -51,13 +53,26 @@ def made_without_us(p) -> str:
     if shared.state.interrupted or shared.state.skipped:
         return "it was stopped before the picture could act; the infotext does not name InDetail"
     sample = _sample_of(p)
-    who = _named(sample) if getattr(sample, "__func__", sample) is not type(p).sample else "another script"
+    who = "another script" if _passes_on(sample, type(p).sample) else _named(sample)
     return f"made without the picture: {who} samples in the host's place; the infotext does not name InDetail"
 
 
 def _sample_of(p) -> Callable:
     sample = getattr(p, _BEHIND_CONTROLNET, None) or p.sample
     return getattr(sample, _INSTEAD_OF, sample)
+
+
+def _passes_on(sample: Any, own: Callable, depth: int = 3) -> bool:
+    """Whether a function is the host's own, or was put around it: it has it among what it was made with."""
+    if getattr(sample, "__func__", sample) is own:
+        return True
+    if depth == 0 or not callable(sample):
+        return False
+    kept = [getattr(sample, "func", None), *getattr(sample, "args", ()), getattr(sample, "__wrapped__", None)]
+    for cell in getattr(getattr(sample, "__func__", sample), "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # a cell that is not filled yet
+            kept.append(cell.cell_contents)
+    return any(_passes_on(each, own, depth - 1) for each in kept if each is not None)
 
 
 def _named(sample: Callable) -> str:

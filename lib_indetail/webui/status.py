@@ -44,8 +44,9 @@ def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, re
               width: float = 0, height: float = 0, task: str = DEFAULT_TASK) -> str:
     """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
     that there is, `strength` is the first one's."""
+    is_refused = isinstance((sizes or {}).get(1), str)
     if not enabled:
-        return line(OFF)
+        return line(OFF, is_refused=is_refused)
     acting = {number: size for number, size in sorted((sizes or {}).items()) if strength or number > 1}
     if not strength and not acting:
         return line(STRENGTH_ZERO)
@@ -56,7 +57,7 @@ def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, re
         return line(NO_PICTURE, "warning")
     for number, size in acting.items():
         if isinstance(size, str):
-            return line(size if number == 1 else f"Picture {number}: {size}", "error")
+            return line(size if number == 1 else f"Picture {number}: {size}", "error", is_refused)
     return _going_to_invert(acting, int(width), int(height), resize, task)
 
 
@@ -81,5 +82,6 @@ def last_run(log: str, plan: str = "") -> str:
     return line("Last run: " + " ".join(said), kind) if said else ""
 
 
-def line(text: str, kind: str = "off") -> str:
-    return f"<p class='indetail-{kind}'>{html.escape(text)}</p>"
+def line(text: str, kind: str = "off", is_refused: bool = False) -> str:
+    """`is_refused` tells the page's script that the first picture is not shown as if it were taken."""
+    return f"<p class='indetail-{kind}'{' data-refused' if is_refused else ''}>{html.escape(text)}</p>"

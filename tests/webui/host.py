@@ -46,6 +46,15 @@ def find_controlnet() -> Path | None:
     return Path(folder) if folder and Path(folder, "scripts", "controlnet.py").is_file() else None
 
 
+def find_extension(name: str) -> Path | None:
+    """Somebody else's extension, by the name of its repository: in SD_WEBUI_EXTENSIONS, else in the WebUI's own
+    folder."""
+    webui = find_webui()
+    places = [os.environ.get("SD_WEBUI_EXTENSIONS"), webui and webui / "extensions"]
+    folders = [Path(place, name) for place in places if place]
+    return next((folder.resolve() for folder in folders if (folder / "scripts").is_dir()), None)
+
+
 def python_of(webui: Path) -> str:
     """The interpreter that has the WebUI's packages: SD_WEBUI_PYTHON, else its own venv's."""
     own = [webui / "venv" / "bin" / "python", webui / "venv" / "Scripts" / "python.exe"]

@@ -62,6 +62,38 @@ def nothing(model):
     yield
 
 
+def spoiled(module, of_rows):
+    """What a module gives for calls of so many rows becomes NaN."""
+    def spoil(module, args, output):
+        return output * float("nan") if of_rows(len(output)) else None
+
+    return module.register_forward_hook(spoil)
+
+
+@contextlib.contextmanager
+def nan_of_the_vae(model):
+    handle = spoiled(model.first_stage_model.quant_conv, lambda rows: True)
+    yield
+    handle.remove()
+
+
+@contextlib.contextmanager
+def nan_of_the_inversion(model):
+    """Its calls have one row, a generation's two; the record is broken off before the UNet's end."""
+    handle = spoiled(model.model.diffusion_model.out, lambda rows: rows == 1)
+    yield
+    handle.remove()
+
+
+@contextlib.contextmanager
+def nan_of_the_record(model):
+    """In a layer's input, in calls of other rows than a generation's two."""
+    blocks = [module for module in model.model.diffusion_model.output_blocks.modules() if hasattr(module, "norm1")]
+    handle = spoiled(blocks[-1].norm1, lambda rows: rows != 2)
+    yield
+    handle.remove()
+
+
 def tile(p):
     """Each half of the picture goes through the UNet alone, as Tiled Diffusion does it."""
     inner = p.sampler.model_wrap_cfg.inner_model
@@ -94,4 +126,5 @@ def replace_unet_later(p):
 
 WITHIN = {"tiles": tile, "other UNet": replace_unet_later}
 OBSTACLES = {"depth model": depth_model, "SD Unet": chosen_unet, "video": video_module, "no decoder": no_decoder,
-             "tiles": nothing, "other UNet": put_back_unet}
+             "tiles": nothing, "other UNet": put_back_unet, "NaN of the VAE": nan_of_the_vae,
+             "NaN of the inversion": nan_of_the_inversion, "NaN of the record": nan_of_the_record}
