@@ -23,7 +23,8 @@ if not WHY_NOT:
     pages = Pages(runtime.found)
     script_callbacks.on_after_component(pages.host_component)
     script_callbacks.on_cfg_denoiser(runtime.rows.listen)
-    script_callbacks.on_ui_settings(add_options)
+    add_options()  # both now: without the page the host looks at its options and scripts before any callback
+    add_axes(runtime.folder)
     script_callbacks.on_before_ui(lambda: add_axes(runtime.folder))
     script_callbacks.on_app_started(add_routes)
     script_callbacks.on_script_unloaded(runtime.clear)

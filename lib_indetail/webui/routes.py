@@ -20,6 +20,7 @@ from lib_indetail.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIO
 from lib_indetail.settings import TASKS, Settings
 from lib_indetail.webui import kept
 from lib_indetail.webui.preview import previewed
+from lib_indetail.webui.refusal import refusal
 from lib_indetail.webui.runtime import runtime
 
 SIZE = dict(low=64, high=4096, multiple=8)
@@ -69,7 +70,7 @@ def invert(body: dict = _BODY) -> dict[str, Any]:
         width, height = (_side(name, fields.pop(name, 512)) for name in ("width", "height"))
         seen = previewed(runtime.request([fields]), prompt, width, height)
     except (BadSetting, BadPicture, CannotAct) as error:
-        raise fastapi.HTTPException(422, str(error)) from error
+        raise refusal(error) from None
     except Interrupted as error:
         raise fastapi.HTTPException(409, "The inversion was interrupted.") from error
     return {"image": data_uri(seen.image).partition(",")[2], "latent_error": seen.error.latent, "psnr": seen.error.psnr,
@@ -109,7 +110,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except BadSetting as error:
-        raise fastapi.HTTPException(422, str(error)) from error
+        raise refusal(error) from None
 
 
 def _admission(app: fastapi.FastAPI) -> Callable:

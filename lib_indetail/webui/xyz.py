@@ -32,7 +32,7 @@ _INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "
 
 
 def add_axes(folder: PictureFolder) -> None:
-    """Tell the X/Y/Z plot of our axes; it may know them already, if only the page was reloaded."""
+    """Tell the X/Y/Z plot of our axes, as soon as it is loaded; it may know them already."""
     for plot in (data.module for data in scripts.scripts_data
                  if data.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid")):
         known = {option.label for option in plot.axis_options}

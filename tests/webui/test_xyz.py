@@ -100,10 +100,15 @@ def test_the_hosts_range_syntax(host, picture, label, written, values):
 
 
 @pytest.mark.parametrize(("axis", "sentence"), [
-    ((".Lambda", "0.5, 1.5"), "Lambda must be a number from 0.0 to 1.0, not 1.5."),
-    ((".Lambda", "0.5, 0.7, 1.6"), "not 1.6."), ((".Inversion nodes", "0"), "Inversion nodes must be a whole number"),
-    ((".Blocks", "decoder, encoder"), "Blocks must be one of decoder, middle and decoder, all, not 'encoder'."),
-    ((".Task", "portrait"), "Task must be one of"), ((".Picture", "nothing.png"), "has no picture 'nothing.png'"),
+    ((".Lambda", "0.5, 1.5"), "X axis, Lambda: must be a number from 0.0 to 1.0, not 1.5."),
+    ((".Lambda", "0.5, half"), "X axis, Lambda: must be a number from 0.0 to 1.0, not 'half'."),
+    ((".Lambda", "0.5, nan"), "X axis, Lambda: must be a number from 0.0 to 1.0, not nan."),
+    ((".Inversion nodes", "5, 5.5"), "X axis, Inversion nodes: must be a whole number from 1 to 500, not '5.5'."),
+    ((".Strength of picture 2", "0.5"), "X axis, Strength of picture 2: There is no picture 2"),
+    ((".Lambda", "0.5, 0.7, 1.6"), "not 1.6."), ((".Inversion nodes", "0"), "Inversion nodes: must be a whole number"),
+    ((".Blocks", "decoder, encoder"), "X axis, Blocks: must be one of decoder, middle and decoder, all, not 'encoder'"),
+    ((".Task", "portrait"), "X axis, Task: must be one of"),
+    ((".Picture", "nothing.png"), "X axis, Picture: The picture folder has no picture 'nothing.png'"),
     ((".Picture", "../outside.png"), "not read"), ((".Picture", "cloth/../../outside.png"), "not read"),
     ((".Picture", "{outside}"), "not read"), ((".Picture", "~/a.png"), "not read")])
 def test_what_cannot_be_plotted_is_refused_before_the_first_cell(host, picture, folder, axis, sentence):
@@ -115,10 +120,17 @@ def test_what_cannot_be_plotted_is_refused_before_the_first_cell(host, picture, 
 
 def test_values_that_do_not_go_together_are_refused_before_the_first_cell(host, picture):
     refused = plot(host, {"image": picture}, (".Start", "0, 0.6"), (".End", "1, 0.5"))
-    assert refused[1]["detail"] == "Start must be less than End, but they are 0.6 and 0.5."
+    assert refused[1]["detail"] == "Y axis, End: Start must be less than End, but they are 0.6 and 0.5."
     assert plot(host, {"image": picture, "end": 0.5}, (".Start", "0, 0.6"))[0] == 422
     assert host.get("/probe/state")[1]["calls"] == []
     assert plot(host, {"image": picture, "nodes": 5}, (".Start", "0, 0.6"), (".End", "1, 0.7"), steps=1)[0] == 200
+
+
+def test_the_axis_of_a_bad_value_is_named(host, picture):
+    good, bad, nothing = (".Strength", "0.5, 1"), (".Lambda", "0.2, 2"), ("Nothing", "")
+    for letter, axes in {"X": (bad, good), "Y": (good, bad), "Z": (nothing, good, bad)}.items():
+        status, answer = plot(host, {"image": picture}, *axes)
+        assert (status, answer["detail"]) == (422, f"{letter} axis, Lambda: must be a number from 0.0 to 1.0, not 2.0.")
 
 
 @pytest.mark.parametrize("off", [None, {"enabled": False}, [False]])
