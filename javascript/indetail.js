@@ -59,7 +59,7 @@
         const isRefused = element(tab, "plan")?.querySelector("[data-refused]");
         const picture = isRefused ? null : element(tab, "image")?.querySelector("img");
         let thumbnail = label.querySelector(".indetail-thumbnail");
-        if (!picture) {
+        if (!picture || (picture.complete && !picture.naturalWidth)) {
             thumbnail?.remove();
             return;
         }

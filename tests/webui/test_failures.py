@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
 from tests.test_request import BAD
@@ -60,28 +57,6 @@ def test_an_error_at_any_call_reaches_the_person_and_leaves_nothing(host, pictur
     again = host.make(indetail={"image": picture, "nodes": 20})
     host.post("/probe/reset")
     assert difference(again[0], host.make(indetail={"image": picture, "nodes": 20})[0]) == 0
-
-
-def test_the_progress_tells_of_the_inversion(host, picture):
-    seen: list[tuple[str, float]] = []
-    done = threading.Event()
-
-    def watch():
-        while not done.is_set():
-            answer = host.get("/sdapi/v1/progress?skip_current_image=true")[1]
-            seen.append((answer["textinfo"] or "", answer["progress"]))
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    host.make(indetail={"image": picture, "nodes": 200})
-    done.set()
-    watcher.join()
-    inverting = [progress for text, progress in seen if text.startswith("InDetail: inverting the picture")]
-    assert len(inverting) > 3
-    assert inverting == sorted(inverting)
-    assert max(inverting) <= 0.51 + 1e-6  # the host's bar begins at 0.01
-    assert host.get("/sdapi/v1/progress")[1]["textinfo"] is None
 
 
 def test_reloading_the_page_twice_applies_it_once(host, picture):

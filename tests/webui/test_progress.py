@@ -1,0 +1,120 @@
+"""The host's bar only ever goes forward, with a text at every moment, and at the end it is said what reading took."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from lib_indetail.opening import decoded_picture
+from tests.webui.host import Host, encoded
+
+HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.7)
+RUNS = {"one picture": {}, "batch count": dict(n_iter=3), "hires fix": HIRES, "all of it": dict(n_iter=2, **HIRES),
+        "img2img": dict(mode="img2img", denoising_strength=0.7, n_iter=2)}
+
+
+def turned(picture: str) -> str:
+    return encoded(decoded_picture(picture).transpose(Image.Transpose.ROTATE_90))
+
+
+def goes_forward(bar: list[float]) -> bool:
+    return all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(bar))
+
+
+@contextlib.contextmanager
+def watched(host: Host) -> Iterator[list[tuple[float, str]]]:
+    """What the API says meanwhile: the bar and its text, as often as it answers."""
+    seen: list[tuple[float, str]] = []
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            answer = host.get("/sdapi/v1/progress?skip_current_image=true")[1]
+            seen.append((answer["progress"], answer["textinfo"] or ""))
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_bar_goes_forward_with_a_text_at_every_moment(host, picture, name, count):
+    wish = {"image": picture, "nodes": 60, "images": [{"image": turned(picture)}] * (count - 1)}
+    fields = {**RUNS[name], "steps": 8}
+    if fields.get("mode") == "img2img":
+        fields["init_images"] = [picture]
+    with watched(host) as seen:
+        host.make(indetail=wish, **fields)
+    running = [each for each in seen if each[0] > 0.01]
+    bar = [progress for progress, _ in running]
+    assert len(bar) > 20 and goes_forward(bar) and bar[-1] <= 1
+    ours = [number for number, (_, text) in enumerate(seen) if "InDetail: " in text]
+    assert all(text for _, text in seen[ours[0]:ours[-1]])
+    said = {re.sub(r", \d+ of \d+$", "", text) for _, text in seen if text}
+    names = ["the picture"] if count == 1 else ["picture 1", "picture 2"]
+    assert {f"InDetail: inverting {each}" for each in names} <= said and "InDetail: sampling" in said
+    assert seen[-1][1] in ("", "InDetail: sampling") and host.get("/sdapi/v1/progress")[1]["textinfo"] is None
+
+
+def test_the_inversion_is_counted_in_its_text(host, picture):
+    with watched(host) as seen:
+        host.make(indetail={"image": picture, "nodes": 200})
+    counts = [int(found[1]) for _, text in seen if (found := re.search(r"inverting the picture, (\d+) of 200", text))]
+    assert len(counts) > 3 and counts == sorted(counts)
+
+
+def test_the_folder_scripts_own_text_stands_in_front(host, picture):
+    with watched(host) as seen:
+        status, answer = host.ask(indetail={"nodes": 60}, script_name="InDetail folder",
+                                  script_args=["one picture per generation", [picture, turned(picture)], ""])
+    assert status == 200, answer
+    bar = [progress for progress, _ in seen if progress > 0.01]
+    assert goes_forward(bar)
+    texts = [text for _, text in seen]
+    for number in (1, 2):
+        assert any(text.startswith(f"picture {number} of 2: picture {number}; InDetail: inverting") for text in texts)
+    assert not any(text.count("InDetail: ") > 1 or text.count(" of 2: ") > 1 for text in texts)
+
+
+def test_at_the_end_it_is_said_how_long_reading_took_and_of_what(host, picture):
+    def comments(**fields) -> str:
+        host.post("/probe/forget")
+        host.make(indetail={"image": picture, **fields})
+        return " ".join(host.get("/probe/state")[1]["comments"])
+
+    took = r"\d+\.\d s"
+    assert re.search(rf"InDetail: the picture was inverted in {took}, and read at 6 noise levels in {took}\.",
+                     comments())
+    assert "InDetail: the picture's inversion was still there." in comments()
+    assert re.search(rf"the picture's inversion was still there, and read at 6 noise levels in {took}",
+                     comments(blocks="all"))
+    several = comments(images=[{"image": turned(picture)}], guidance=0.5)
+    assert re.search(rf"picture 2: the picture was inverted in {took}, and read at 12 noise levels in {took}", several)
+
+
+def test_nothing_is_told_where_it_is_off(host, picture):
+    for indetail in (None, {"image": picture, "strength": 0}, {"enabled": False}):
+        with watched(host) as seen:
+            host.make(indetail=indetail, steps=8)
+        assert not any(text for _, text in seen)
+
+
+def test_a_refusal_leaves_no_text(host, picture):
+    host.ask(indetail={"image": encoded(b"none")})
+    assert host.get("/sdapi/v1/progress")[1]["textinfo"] is None
+    with watched(host) as seen:
+        host.make(indetail={"image": picture}, n_iter=2)
+    assert not any(text.count("InDetail: ") > 1 for _, text in seen)
