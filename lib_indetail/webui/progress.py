@@ -11,6 +11,7 @@ from tqdm import tqdm
 from lib_indetail.inversion import Progress
 
 _OURS, _BETWEEN = "InDetail: ", "; "
+_PART = 0.25
 
 
 def tell(text: str | None) -> None:
@@ -22,39 +23,58 @@ def tell(text: str | None) -> None:
 
 @contextlib.contextmanager
 def inversion_progress(doing: str = "inverting the picture") -> Iterator[Progress]:
-    """A job of its own in the page's bar, with a text, and a line in the console, for as long as an inversion runs."""
+    """A part of the host's job at hand, with a text, and a line in the console, for as long as an inversion runs.
+
+    It takes a quarter of what is left of the job. The number of jobs stays: the host's Interrupt asks for it.
+    """
     state, before = shared.state, shared.state.textinfo
-    _insert_job()
+    part = _PART * (1 - state.job_no % 1)
     tell(doing)
     with tqdm(desc=f"InDetail, {doing}", file=shared.progress_print_out, leave=False,
               disable=shared.cmd_opts.disable_console_progressbars) as bar:
         def report(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
-            state.sampling_steps, state.sampling_step = total, done
+            _set(sampling_step=done, sampling_steps=total / part)
             tell(f"{doing}, {done} of {total}")
 
         try:
             yield report
         finally:
             state.textinfo = before
-            vars(state).update(job_no=state.job_no + 1, sampling_step=0)
+            _set(job_no=state.job_no + part, sampling_step=0)
 
 
-def _insert_job() -> None:
-    """One more job, before those that are left, at the place that the bar has reached: the host divides the bar evenly
-    by the number of jobs, and one more would push it back. So those that are done count for more than one. All is set
-    at once, since the page reads it at any time."""
-    state = shared.state
-    left = state.job_count - state.job_no
-    if state.job_count <= 0 or left <= 0:
-        return
-    count = (left + 1) * state.job_count / left
-    vars(state).update(job_no=_plain(count - left - 1), job_count=_plain(count), sampling_step=0)
+class RestOfJob:
+    """Sampling fills what reading has left of the host's job.
+
+        with RestOfJob() as rest:
+            ...                                # the host samples, and rest.evaluated() is called for each evaluation
+    """
+
+    def __init__(self) -> None:
+        self._evaluations, self._steps = 0, 0
+
+    def __enter__(self) -> RestOfJob:
+        return self
+
+    def evaluated(self) -> None:
+        """Before an evaluation. The host sets the number of steps once, and looks at it in its first step for the
+        console's bar over all jobs; after that it is made to fit."""
+        self._evaluations += 1
+        if self._evaluations == 2:
+            self._steps = shared.state.sampling_steps
+            _set(sampling_steps=self._steps / (1 - shared.state.job_no % 1))
+
+    def __exit__(self, *_) -> None:
+        """The job is done, at the place where the host takes it for done."""
+        steps = self._steps or shared.state.sampling_steps
+        _set(job_no=int(shared.state.job_no), sampling_step=steps, sampling_steps=steps)
 
 
-def _plain(number: float) -> float | int:
-    return int(number) if number == int(number) else number
+def _set(**values: float) -> None:
+    """All at once: the page may look at any time."""
+    vars(shared.state).update(values)
 
 
 def interrupted() -> bool:

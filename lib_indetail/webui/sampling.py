@@ -28,7 +28,7 @@ from lib_indetail.webui.elsewhere import refused
 from lib_indetail.webui.levels import before_refiner, levels
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Prepared, Preparer
-from lib_indetail.webui.progress import tell
+from lib_indetail.webui.progress import RestOfJob, tell
 from lib_indetail.webui.saying import say
 from lib_indetail.webui.seeing import Seen
 from lib_indetail.webui.wishes import wishes
@@ -86,6 +86,11 @@ class Run:
         self._seen: Seen = begun.seen
 
     def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
+        with RestOfJob() as rest:
+            return self._sampled(rest.evaluated, original, from_noise, p, x, *args, **kwargs)
+
+    def _sampled(self, evaluated: Callable[[], None], original: Callable, from_noise: bool, p, x: torch.Tensor, *args,
+                 **kwargs):
         try:
             prepared, x = self._ready(p, x, from_noise, kwargs.get("steps"))
         except Interrupted:
@@ -102,7 +107,7 @@ class Run:
             return original(p, x, *args, **kwargs)
         of_pass, watch = _name_of(p), self._seen.watcher()
         self._seen.before(prepared, of_pass)
-        with self._hooked(p, prepared, from_noise, watch):
+        with self._hooked(p, prepared, from_noise, watch, evaluated):
             samples = original(p, x, *args, **kwargs)
         self._seen.after(prepared, of_pass, watch)
         return samples
@@ -147,7 +152,8 @@ class Run:
         return self._preparer.prepare_all(model, wished)
 
     @contextlib.contextmanager
-    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None) -> Iterator[None]:
+    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None,
+                evaluated: Callable[[], None]) -> Iterator[None]:
         acting = [each.acting for each in prepared]
         unet = HostModel(shared.sd_model).unet
 
@@ -166,7 +172,7 @@ class Run:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
                         partial(may_go_on, p), from_noise=from_noise,
                         control_uncond_from=settings.control_uncond_from,
-                        colour=Colour(acting, settings.colour_until)):
+                        colour=Colour(acting, settings.colour_until), evaluated=evaluated):
                 yield
         except CannotAct as error:
             raise refused(p, error) from None

@@ -118,3 +118,20 @@ def test_a_refusal_leaves_no_text(host, picture):
     with watched(host) as seen:
         host.make(indetail={"image": picture}, n_iter=2)
     assert not any(text.count("InDetail: ") > 1 for _, text in seen)
+
+
+def test_the_number_of_jobs_stays_so_that_one_image_can_be_interrupted_at_once(host, picture):
+    """The host's Interrupt lets an image be finished where it counts more jobs than one."""
+    counts: set[int] = set()
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            counts.add(host.get("/sdapi/v1/progress?skip_current_image=true")[1]["state"]["job_count"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    host.make(indetail={"image": picture, "nodes": 60})
+    done.set()
+    watcher.join()
+    assert max(counts) == 1
