@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.adain import adain, blended_adain
+from lib_indetail.adain import Tint, adain, blended_adain, tinted
 from tests.small import randn
 
 NOISE = randn(3, 4, 16, 16, seed=1)
@@ -76,3 +76,38 @@ def test_the_noise_itself_is_left_as_it_is():
     before = NOISE.clone()
     blended_adain(NOISE, REFERENCE, 1.0)
     assert torch.equal(NOISE, before)
+
+
+CELL = torch.zeros(16, 16, dtype=torch.bool)
+CELL[5, 7] = True
+
+
+@pytest.mark.parametrize("amount", [0.3, 1.0])
+def test_of_one_cell_the_mean_is_taken_over_and_nothing_else(amount):
+    reference = REFERENCE[..., :16, :16]
+    result = blended_adain(NOISE, reference, amount, CELL)
+    shift = result - NOISE
+    assert shift.isfinite().all()
+    assert (shift - shift.mean((2, 3), keepdim=True)).abs().max() < 1e-6
+    wanted = torch.lerp(NOISE.mean((2, 3)), reference[0, :, 5, 7][None], amount)
+    assert (result.mean((2, 3)) - wanted).abs().max() < 1e-6
+    assert torch.equal(result, tinted(NOISE, [Tint(reference, amount, CELL)]))
+
+
+def test_noise_of_one_cell_becomes_the_references_mean():
+    small = NOISE[..., :1, :1]
+    assert (adain(small, REFERENCE) - REFERENCE.mean((2, 3), keepdim=True)).abs().max() < 1e-6
+    assert (adain(small, REFERENCE[..., :1, :1]) - REFERENCE[..., :1, :1]).abs().max() < 1e-6
+
+
+def test_two_cells_have_a_deviation():
+    pair = CELL.clone()
+    pair[0, 0] = True
+    result = adain(NOISE, REFERENCE[..., :16, :16], pair)
+    wanted = REFERENCE[0, :, [0, 5], [0, 7]]
+    assert (result.mean((2, 3)) - wanted.mean(1)).abs().max() < 1e-5
+    assert (result.std((2, 3)) - wanted.std(1)).abs().max() < 1e-2
+
+
+def test_of_no_cell_nothing_is_taken_over():
+    assert torch.equal(adain(NOISE, REFERENCE[..., :16, :16], torch.zeros_like(CELL)), NOISE)

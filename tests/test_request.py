@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 
 import pytest
 from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.request import POSITIONS, Request
+from lib_indetail.request import POSITIONS, Request, is_on, with_changes, without_changes
 from lib_indetail.settings import Settings
 
 
@@ -156,3 +157,33 @@ def test_extra_pictures_are_asked_for_by_name():
     for wrong in (["heat"], "attention", {"masks": True}, 3, [["masks"]]):
         with pytest.raises(BadSetting, match="Show must be a list"):
             Request.of([{"image": PICTURE, "show": wrong}])
+
+
+PAGE = [True, PICTURE, "cross-prompt", 0.7, 0.2]
+CARRIED = [({"lambda_image": 0.9},), ({"lambda_image": 0.9}, {"strength": 0.3}), ({"task": "structure-guided"},),
+           ({"task": "structure-guided"}, {"stratified_until": 0.1}), ({"preset": "Image variation"}, {"lambda_image": 0.1}),
+           ({"enabled": False},), ({"enabled": False}, {"enabled": True}), ({"image": [{"image": PICTURE}]},)]
+
+
+@pytest.mark.parametrize("changes", CARRIED)
+@pytest.mark.parametrize("args", [PAGE, [{"image": PICTURE, "lambda_image": 0.3}, *PAGE[1:]]])
+def test_arguments_carry_changes_as_if_they_stood_beside_them(args, changes):
+    carrying, together = args, {}
+    for each in changes:
+        carrying = with_changes(carrying, each)
+        together |= each
+    wanted, sent = Request.of(args, together), Request.of(json.loads(json.dumps(carrying)))
+    assert len(carrying) == len(args) and carrying[1:] == args[1:]
+    assert (sent.acts, sent.task, sent.settings) == (wanted.acts, wanted.task, wanted.settings)
+    assert without_changes(carrying) == (args, together)
+    assert is_on(carrying) == together.get("enabled", True)
+
+
+def test_no_arguments_carry_nothing():
+    assert with_changes([], {"lambda_image": 0.3}) == [] and not is_on([])
+
+
+def test_what_is_given_is_left_as_it_is():
+    args = [{"image": PICTURE}, None]
+    with_changes(with_changes(args, {"strength": 0.1}), {"strength": 0.2})
+    assert args == [{"image": PICTURE}, None]
