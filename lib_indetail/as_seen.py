@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from PIL import Image
 
@@ -28,7 +29,7 @@ class AsSeen:
     alpha: Image.Image | None = None
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def rgb(self) -> Image.Image:
         """With transparent parts on white."""
         return self._on("white")

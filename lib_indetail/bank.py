@@ -62,10 +62,14 @@ class BankMemory:
 
     def missing(self, bank: str, sigmas: Iterable[float]) -> list[float]:
         """Those that are not there, as many as there is room for; all, while none of ours tells what one takes."""
-        absent = [sigma for sigma in sigmas if self._entry(bank, sigma) not in self.cache]
+        absent = self.absent(bank, sigmas)
         each = self.cache.largest(self._is_ours)
         room = self.cache.room(self._is_ours)
         return absent[:room // each if each else len(absent) if room else 0]
+
+    def absent(self, bank: str, sigmas: Iterable[float]) -> list[float]:
+        """Those that are not there, whether there is room for them or not."""
+        return [sigma for sigma in sigmas if self._entry(bank, sigma) not in self.cache]
 
     def _entry(self, bank: str, sigma: float) -> tuple[Hashable, str, str]:
         return self.key, bank, _rounded(sigma)

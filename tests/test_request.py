@@ -161,7 +161,8 @@ def test_extra_pictures_are_asked_for_by_name():
 
 PAGE = [True, PICTURE, "cross-prompt", 0.7, 0.2]
 CARRIED = [({"lambda_image": 0.9},), ({"lambda_image": 0.9}, {"strength": 0.3}), ({"task": "structure-guided"},),
-           ({"task": "structure-guided"}, {"stratified_until": 0.1}), ({"preset": "Image variation"}, {"lambda_image": 0.1}),
+           ({"task": "structure-guided"}, {"stratified_until": 0.1}),
+           ({"preset": "Most detail"}, {"lambda_image": 0.1}),
            ({"enabled": False},), ({"enabled": False}, {"enabled": True}), ({"image": [{"image": PICTURE}]},)]
 
 

@@ -12,6 +12,7 @@ from modules import paths_internal, shared
 
 from lib_indetail.errors import CannotAct
 from lib_indetail.webui.conflicts import extension_of
+from lib_indetail.webui.progress import tell
 from lib_indetail.webui.refusal import refusal
 
 _BEHIND_CONTROLNET = "sample_before_CN_hack"
@@ -45,6 +46,7 @@ def refused(p, error: object) -> Exception:
     """A refusal of this generation. The X/Y/Z plot swallows what a cell raises, and shows the comments that its cells
     share."""
     p.comment(f"InDetail: {error}")
+    tell(None)
     return refusal(error, p)
 
 

@@ -195,10 +195,19 @@ class Preparer:
         """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it; and what it
         took."""
         wanted = banks_read(planner(wish.settings), wish.levels(model.schedule))
-        missing = sum(len(reading.memory.missing(bank, sigmas)) for bank, sigmas in wanted.items())
-        if not missing:
-            return ""
-        begun = time.monotonic()
+
+        def absent() -> int:
+            return sum(len(reading.memory.absent(bank, sigmas)) for bank, sigmas in wanted.items())
+
+        before, begun = absent(), time.monotonic()
+        if any(reading.memory.missing(bank, sigmas) for bank, sigmas in wanted.items()):
+            self._record(model, wish, chain, reading, name, wanted)
+        left = absent()
+        read = f", and read at {before - left} noise levels in {time.monotonic() - begun:.1f} s" if left < before else ""
+        return read + (f"; there is no room for {left} noise levels, which are read while sampling" if left else "")
+
+    def _record(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading, name: str,
+                wanted: Mapping[str, list[float]]) -> None:
         layers = self_attention_layers(model.unet, wish.settings.reading_blocks)
         latent_at = latent_at_of(chain, wish.settings, model.schedule)
         rows = rows_at_once(free_memory(), chain.latents[0], devices.dtype_unet.itemsize)
@@ -207,7 +216,6 @@ class Preparer:
                     for bank in wanted}
             record_ahead(reading.models, wanted, reading.memory, latent_at, model.timestep, ears.__getitem__, rows,
                          progress=report, interrupted=interrupted)
-        return f", and read at {missing} noise levels in {time.monotonic() - begun:.1f} s"
 
 
 def crop_warning(lost: float) -> str:

@@ -66,8 +66,10 @@ class RestOfJob:
             self._steps = shared.state.sampling_steps
             _set(sampling_steps=self._steps / (1 - shared.state.job_no % 1))
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         """The job is done, at the place where the host takes it for done."""
+        if kind is not None:
+            tell(None)
         steps = self._steps or shared.state.sampling_steps
         _set(job_no=int(shared.state.job_no), sampling_step=steps, sampling_steps=steps)
 

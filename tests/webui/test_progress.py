@@ -101,6 +101,9 @@ def test_at_the_end_it_is_said_how_long_reading_took_and_of_what(host, picture):
     assert "InDetail: the picture's inversion was still there." in comments()
     assert re.search(rf"the picture's inversion was still there, and read at 6 noise levels in {took}",
                      comments(blocks="all"))
+    host.options(indetail_bank_mb=0)
+    assert "; there is no room for 6 noise levels, which are read while sampling." in comments()
+    host.options(indetail_bank_mb=-1)
     several = comments(images=[{"image": turned(picture)}], guidance=0.5)
     assert re.search(rf"picture 2: the picture was inverted in {took}, and read at 12 noise levels in {took}", several)
 
@@ -113,8 +116,13 @@ def test_nothing_is_told_where_it_is_off(host, picture):
 
 
 def test_a_refusal_leaves_no_text(host, picture):
-    host.ask(indetail={"image": encoded(b"none")})
-    assert host.get("/sdapi/v1/progress")[1]["textinfo"] is None
+    for what, fields in ((None, {"indetail": {"image": encoded(b"none")}}), ("SD Unet", {}), ("NaN of the VAE", {}),
+                         ("tiles", {})):
+        if what:
+            host.post("/probe/obstacle", {"what": what})
+        assert host.ask(**{"indetail": {"image": picture}, **fields})[0] == 422
+        assert host.get("/sdapi/v1/progress")[1]["textinfo"] is None
+        host.post("/probe/reset")
     with watched(host) as seen:
         host.make(indetail={"image": picture}, n_iter=2)
     assert not any(text.count("InDetail: ") > 1 for _, text in seen)
