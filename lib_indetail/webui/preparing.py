@@ -202,9 +202,9 @@ class Preparer:
         before, begun = absent(), time.monotonic()
         if any(reading.memory.missing(bank, sigmas) for bank, sigmas in wanted.items()):
             self._record(model, wish, chain, reading, name, wanted)
-        left = absent()
-        read = f", and read at {before - left} noise levels in {time.monotonic() - begun:.1f} s" if left < before else ""
-        return read + (f"; there is no room for {left} noise levels, which are read while sampling" if left else "")
+        left, took = absent(), time.monotonic() - begun
+        return (f", and read at {before - left} noise levels in {took:.1f} s" if left < before else "") + (
+            f"; there is no room for {left} noise levels, which are read while sampling" if left else "")
 
     def _record(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading, name: str,
                 wanted: Mapping[str, list[float]]) -> None:
