@@ -71,9 +71,9 @@ def refuse_huge(picture: Image.Image, name: str) -> None:
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """From the camera's note in EXIF; Pillow turns a TIFF itself while it is loaded. A note that is broken counts as
-    none: no camera's error keeps a good picture from being read."""
-    if picture.format == "TIFF" or not picture.info.get("exif"):
+    """From the camera's note in EXIF; a TIFF's is followed and kept by Pillow. A note that is broken counts as none: no
+    camera's error keeps a good picture from being read."""
+    if not picture.info.get("exif"):
         return None
     exif = Image.Exif()
     try:

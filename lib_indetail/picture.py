@@ -12,9 +12,9 @@ from PIL import Image
 
 
 def data_uri(picture: Image.Image) -> str:
-    """The picture as text, exact: PNG in base64, as `opening.decoded` takes it. Its metadata is left out."""
+    """The picture as text, exact: PNG in base64, as `opening.decoded` takes it."""
     data = io.BytesIO()
-    picture.save(data, "PNG", compress_level=1, icc_profile=None)
+    picture.save(data, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 

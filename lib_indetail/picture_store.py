@@ -46,7 +46,7 @@ class PictureStore:
             self._files.used(path)
             return
         data = io.BytesIO()
-        picture.save(data, "PNG", compress_level=1, icc_profile=None)
+        picture.save(data, "PNG", compress_level=1)
         self._files.write(name, data.getvalue())
 
     def by_hash(self, wanted: str) -> Image.Image | None:

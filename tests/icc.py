@@ -22,6 +22,17 @@ def rgb_profile(chromaticity: tuple[float, ...], gamma: float) -> bytes:
     return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
 
+def srgb_profile() -> bytes:
+    """sRGB by a coarse table of its curve, as scanners and monitors bring it: its rounding is its own."""
+    steps = np.arange(1024) / 1023
+    light = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4)
+    table = struct.pack(">4s4xI1024H", b"curv", 1024, *(round(float(value) * 2047) * 65535 // 2047 for value in light))
+    columns = to_xyz(SRGB, D50).T
+    return _profile(b"mntr", b"RGB ", b"XYZ ", {
+        b"wtpt": _xyz(D50), **{name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns)},
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), table)})
+
+
 def grey_profile(gamma: float) -> bytes:
     return _profile(b"mntr", b"GRAY", b"XYZ ", {b"wtpt": _xyz(D50), b"kTRC": _curve(gamma)})
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from lib_indetail.ahead import MOST_ROWS, ROW_BYTES, banks_read, record_ahead, rows_at_once
 from lib_indetail.bank import BankMemory
 from lib_indetail.cache import Cache
-from lib_indetail.errors import Interrupted
+from lib_indetail.errors import CannotAct, Interrupted
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.passes import as_model, image_passes
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, planner
@@ -165,3 +167,11 @@ def test_a_call_has_as_many_rows_as_memory_allows():
     latent = torch.zeros(1, 4, 64, 64)
     row = ROW_BYTES * 64 * 64 * 2
     assert [rows_at_once(free, latent, 2) for free in (0, row, 3 * row + 1, 100 * row)] == [1, 1, 3, MOST_ROWS]
+
+
+def test_nan_is_refused_and_not_kept(scene, monkeypatch):
+    chain, ahead = scene.chain, Ahead(scene)
+    monkeypatch.setattr(scene, "chain", SimpleNamespace(at=lambda sigma: chain.at(sigma) * float("nan")))
+    with pytest.raises(CannotAct, match="the record of the picture's keys and values came to NaN"):
+        ahead()
+    assert len(ahead.memory.cache) == 0

@@ -18,7 +18,17 @@ from lib_indetail.opening import opened
 from lib_indetail.picture import data_uri, picture_hash
 from lib_indetail.picture_store import PictureStore
 from lib_indetail.settings import Settings
-from tests.icc import ADOBE_RGB, DISPLAY_P3, SRGB, cmyk_profile, encoded, grey_profile, in_srgb, rgb_profile
+from tests.icc import (
+    ADOBE_RGB,
+    DISPLAY_P3,
+    SRGB,
+    cmyk_profile,
+    encoded,
+    grey_profile,
+    in_srgb,
+    rgb_profile,
+    srgb_profile,
+)
 from tests.png import chunk, png
 
 COLOUR = (200, 90, 60)
@@ -90,8 +100,11 @@ def test_transparency_stays_beside_a_profile():
 
 
 def test_a_profile_of_srgb_itself_changes_no_pixel():
-    ramp = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    ramp = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    profile = srgb_profile()
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    through = ImageCms.profileToProfile(ramp, source, ImageCms.createProfile("sRGB"))
+    assert np.abs(np.asarray(through, int) - np.asarray(ramp, int)).max() == 1  # of colour management's own rounding
     assert as_seen(opened(file_of(ramp, "PNG", icc_profile=profile))).rgb.tobytes() == ramp.tobytes()
 
 

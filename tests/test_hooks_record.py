@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.errors import CannotAct
 from lib_indetail.passes import image_passes, plain_pass
 from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT
 from lib_indetail.settings import Settings
@@ -185,3 +186,14 @@ def test_a_plain_pass_hands_on_the_hosts_conditioning():
     y = randn(1, 6)
     plain_pass(Unet(), randn(1, 7, 32).double(), y=y)(randn(1, 4, 8, 8), torch.tensor([1.0]))
     assert seen["y"] is y and seen["context"].dtype == torch.float32
+
+
+def test_nan_of_the_record_is_refused_and_not_kept(scene):
+    def spoil(run):
+        return lambda z, timesteps: run(z * float("nan"), timesteps)
+
+    notebook = Notebook()
+    passes = {bank: spoil(run) for bank, run in Watched(scene, SETTINGS).passes.items()}
+    with pytest.raises(CannotAct, match="the record of the picture's keys and values came to NaN"):
+        scene.call(SETTINGS, passes=passes, memory=notebook)
+    assert not notebook.kept

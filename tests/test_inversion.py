@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from lib_indetail.errors import Interrupted
+from lib_indetail.errors import CannotAct, Interrupted
 from lib_indetail.inversion import Inverter, ddim_nodes, reconstruction_error
 from lib_indetail.passes import as_model, plain_pass
 from lib_indetail.preparation import fixed_noise, prepare_chain
@@ -266,3 +266,14 @@ def test_one_pass_inversions_are_closer_than_ddim_at_the_same_price(tiny, golden
     errors = [reconstruction_error(latents[:1], inverter.reconstruct(model, chain, nodes)).latent
               for chain in (ddim, one_pass)]
     assert errors[1] < share * errors[0], errors
+
+
+@pytest.mark.parametrize("kind", ["DDIM", "refined", "one pass", "parallel"])
+def test_an_inversion_that_comes_to_nan_is_refused(schedule, kind):
+    linear = LinearModel(schedule)
+
+    def spoiled(z, t):
+        return linear(z, t) * (float("nan") if float(torch.as_tensor(t).max()) > 200 else 1)
+
+    with pytest.raises(CannotAct, match="the inversion of the picture came to NaN"):
+        prepare_chain(Settings(inversion=kind, nodes=6), Inverter(schedule), spoiled, CLEAN)

@@ -47,8 +47,12 @@ def test_a_large_profile_is_followed():
 
 
 def test_a_profile_that_is_a_bomb_is_left_out():
-    squeezing = zlib.compressobj(9)
-    bomb = b"".join(squeezing.compress(bytes(2**20)) for _ in range(MAX_PROFILE // 2**20 + 1)) + squeezing.flush()
+    """Even where it begins as a profile that could be followed."""
+    profile, squeezing = rgb_profile(ADOBE_RGB, 2.2), zlib.compressobj(1)
+    zeros = MAX_PROFILE + 2**20 - len(profile)
+    parts = [struct.pack(">I", MAX_PROFILE + 2**20) + profile[4:], *[bytes(2**20)] * (zeros // 2**20),
+             bytes(zeros % 2**20)]
+    bomb = b"".join(map(squeezing.compress, parts)) + squeezing.flush()
     picture = as_seen(opened(png(COLOUR, chunk(b"iCCP", b"x\0\0" + bomb))))
     assert picture.rgb.getpixel((3, 3)) == COLOUR and picture.notes
 

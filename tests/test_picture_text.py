@@ -42,7 +42,7 @@ def test_a_spelling_is_read(name):
 @pytest.mark.parametrize(("text", "said"), [
     ("https://example.org/a.png", r"is an address \('https://example.org/a.png'\), and addresses are not read: send"),
     ("file:///home/me/cat.png", "is an address"), ("/home/me/cat.png", "is a path"), ("C:\\photos\\a.png", "is a path"),
-    ("~/cat.png", "is a path"), ("../cat", "is a path"), ("cat.png", "is a path"), ("/home/me/cats", "is a path"),
+    ("~/cat.png", "is a path"), ("../cat", "is a path"), ("cat.png", "is a path"), ("/home/me/cat", "is a path"),
     ("a cat!", "must be a picture as base64 or as a data URI, not the text 'a cat!'"), ("", "is empty"),
     ("  ", "is empty"), ("data:image/png;base64,", "is empty"), ("data:image/png,", "is empty"),
     ("data:image/png;base64,???", "data URI .* whose base64 is broken"),
@@ -59,7 +59,8 @@ def test_anything_else_is_refused_by_what_it_is(text, said):
 KINDS = {
     "an SVG drawing": [b"<svg></svg>", b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a --><svg >"],
     "a web page": [b"<!DOCTYPE html><html>", b"<html><body>"], "a PDF document": [b"%PDF-1.7 ..."],
-    "an EPS drawing": [b"%!PS-Adobe"], "a HEIC photo": [b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1"],
+    "an EPS drawing": [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"],
+    "a HEIC photo": [b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1"],
     "a video": [b"\0\0\0\x18ftypisom", b"\x1aE\xdf\xa3"],
     "a JPEG XL picture": [b"\xff\x0a\0\0", b"\0\0\0\x0cJXL \r\n\x87\n"], "a GIMP file": [b"gimp xcf file"],
     "an OpenEXR picture": [b"\x76\x2f\x31\x01"], "a ZIP archive": [b"PK\x03\x04"], "an archive": [b"\x1f\x8b\x08"],

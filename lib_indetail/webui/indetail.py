@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from lib_indetail.as_seen import as_seen
 from lib_indetail.picture import data_uri
 from lib_indetail.request import is_on, with_changes
 from lib_indetail.settings import Settings
@@ -73,7 +74,7 @@ def _script_of(p):
 def _as_text(value: Any) -> Any:
     """With every picture as text, so that it can be sent."""
     if isinstance(value, Image.Image):
-        return data_uri(value)
+        return data_uri(as_seen(value).rgba)
     if isinstance(value, Mapping):
         return {name: _as_text(each) for name, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

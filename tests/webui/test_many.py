@@ -100,8 +100,10 @@ def test_all_have_the_same_noise_with_a_random_seed(host, pictures):
 def test_the_progress_bar_says_which_picture_it_is(host, pictures):
     made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in zip("ab", pictures)], "")
     said = [text for text in host.get("/probe/state")[1]["doing"] if text]
-    assert [text for text in said if text.startswith("picture")][-1] == "picture 2 of 2: b.png"
-    assert "picture 1 of 2: a.png" in said and any(text.startswith("InDetail: inverting the picture") for text in said)
+    assert all(text.startswith(("picture 1 of 2: a.png; InDetail: ", "picture 2 of 2: b.png; InDetail: "))
+               for text in said)
+    assert said[-1] == "picture 2 of 2: b.png; InDetail: sampling"
+    assert any(text.startswith("picture 1 of 2: a.png; InDetail: inverting the picture") for text in said)
 
 
 @pytest.mark.parametrize(("args", "indetail", "said"), [
