@@ -15,7 +15,7 @@ _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """White, red, green and blue of sRGB as x, y each (IEC 61966-2-1)."""
-_USUAL_GAMMA, _NEAR = 1 / 2.2, 0.005
+_USUAL_GAMMA, _NEAR = 1 / 2.2, 0.05
 _STRIP = 256
 BROKEN = "its colour profile cannot be used, so its colours are read as sRGB"
 
@@ -70,8 +70,8 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 
 def _from_gamma(colours: Image.Image, gamma: float, chromaticity: tuple[float, ...] | None) -> Image.Image:
     """A PNG's own description: linear light is value ^ (1 / gamma), its primaries and white are `chromaticity`. The
-    usual gamma alone means sRGB, as browsers take it."""
-    if chromaticity is None and abs(gamma - _USUAL_GAMMA) < _NEAR:
+    usual gamma alone, within a twentieth, means sRGB, as browsers take it."""
+    if chromaticity is None and abs(gamma / _USUAL_GAMMA - 1) < _NEAR:
         return colours.convert("RGB")
     linear = (np.arange(256) / 255) ** (1 / gamma)
     matrix = None
