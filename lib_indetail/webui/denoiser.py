@@ -93,17 +93,16 @@ class Hooked:
     `hooks_on(model)` makes the hooks for a loaded model: for the first one, and for each that takes its place within
     the pass. `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start.
     Up to `control_uncond_from` ControlNet's residuals are kept from the uncond rows.
-    `colour` may change what an evaluation predicts; `evaluated` is called before each.
+    `colour` may change what an evaluation predicts.
     `go_on(error)` decides whether an evaluation in which InDetail cannot act is repeated without it.
     """
 
     def __init__(self, denoiser, rows: DenoiserRows, hooks_on: Callable[[HostModel], InDetailHooks],
                  controlnet: ControlNet, go_on: Callable[[CannotAct], bool], *, from_noise: bool,
-                 control_uncond_from: float = 0.0, colour: Colour | None = None,
-                 evaluated: Callable[[], None] = lambda: None):
+                 control_uncond_from: float = 0.0, colour: Colour | None = None):
         self._denoiser, self._rows, self._hooks_on = denoiser, rows, hooks_on
         self._controlnet, self._go_on, self._control_uncond_from = controlnet, go_on, control_uncond_from
-        self._colour, self._evaluated = colour, evaluated
+        self._colour = colour
         self._first_t: float | None = FULL_NOISE if from_noise else None
         self._acting = True
         self._installed = contextlib.ExitStack()
@@ -137,7 +136,6 @@ class Hooked:
             self._installed = installing.pop_all()
 
     def _forward(self, x: torch.Tensor, sigma: torch.Tensor, *args, **kwargs) -> torch.Tensor:
-        self._evaluated()
         kwargs = self._after_refiner(sigma, kwargs)
         if not self._acting:
             return self._original(x, sigma, *args, **kwargs)

@@ -46,32 +46,37 @@ def inversion_progress(doing: str = "inverting the picture") -> Iterator[Progres
 
 
 class RestOfJob:
-    """Sampling fills what reading has left of the host's job.
+    """Sampling fills what reading has left of the host's job: `with RestOfJob(sampler): ...` around all of it.
 
-        with RestOfJob() as rest:
-            ...                                # the host samples, and rest.evaluated() is called for each evaluation
+    The number of steps is the host's and stays, since extensions are told it. So with every step of the sampler the
+    place where the job began moves back towards it by as much as the steps lag behind.
     """
 
-    def __init__(self) -> None:
-        self._evaluations, self._steps = 0, 0
+    def __init__(self, sampler):
+        self._sampler = sampler
+        self._job, self._read = 0.0, 0.0
 
     def __enter__(self) -> RestOfJob:
-        return self
+        original, self._before = self._sampler.callback_state, vars(self._sampler).get("callback_state")
 
-    def evaluated(self) -> None:
-        """Before an evaluation. The host sets the number of steps once, and looks at it in its first step for the
-        console's bar over all jobs; after that it is made to fit."""
-        self._evaluations += 1
-        if self._evaluations == 2:
-            self._steps = shared.state.sampling_steps
-            _set(sampling_steps=self._steps / (1 - shared.state.job_no % 1))
+        def indetail_callback_state(d):
+            job, read = divmod(shared.state.job_no, 1)
+            self._job, self._read = job, max(read, self._read)
+            left = 1 - min(1, d["i"] / max(1, shared.state.sampling_steps))
+            _set(job_no=self._job + self._read * left, sampling_step=d["i"])
+            return original(d)
+
+        self._sampler.callback_state = indetail_callback_state
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         """The job is done, at the place where the host takes it for done."""
+        del self._sampler.callback_state
+        if self._before is not None:
+            self._sampler.callback_state = self._before
+        _set(job_no=int(shared.state.job_no), sampling_step=shared.state.sampling_steps)
         if kind is not None:
             tell(None)
-        steps = self._steps or shared.state.sampling_steps
-        _set(job_no=int(shared.state.job_no), sampling_step=steps, sampling_steps=steps)
 
 
 def _set(**values: float) -> None:

@@ -86,11 +86,10 @@ class Run:
         self._seen: Seen = begun.seen
 
     def __call__(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
-        with RestOfJob() as rest:
-            return self._sampled(rest.evaluated, original, from_noise, p, x, *args, **kwargs)
+        with RestOfJob(p.sampler):
+            return self._sampled(original, from_noise, p, x, *args, **kwargs)
 
-    def _sampled(self, evaluated: Callable[[], None], original: Callable, from_noise: bool, p, x: torch.Tensor, *args,
-                 **kwargs):
+    def _sampled(self, original: Callable, from_noise: bool, p, x: torch.Tensor, *args, **kwargs):
         try:
             prepared, x = self._ready(p, x, from_noise, kwargs.get("steps"))
         except Interrupted:
@@ -107,7 +106,7 @@ class Run:
             return original(p, x, *args, **kwargs)
         of_pass, watch = _name_of(p), self._seen.watcher()
         self._seen.before(prepared, of_pass)
-        with self._hooked(p, prepared, from_noise, watch, evaluated):
+        with self._hooked(p, prepared, from_noise, watch):
             samples = original(p, x, *args, **kwargs)
         self._seen.after(prepared, of_pass, watch)
         return samples
@@ -152,8 +151,7 @@ class Run:
         return self._preparer.prepare_all(model, wished)
 
     @contextlib.contextmanager
-    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None,
-                evaluated: Callable[[], None]) -> Iterator[None]:
+    def _hooked(self, p, prepared: Sequence[Prepared], from_noise: bool, watch: Watcher | None) -> Iterator[None]:
         acting = [each.acting for each in prepared]
         unet = HostModel(shared.sd_model).unet
 
@@ -172,7 +170,7 @@ class Run:
             with Hooked(p.sampler.model_wrap_cfg, self._rows, hooks_on, ControlNet(p),
                         partial(may_go_on, p), from_noise=from_noise,
                         control_uncond_from=settings.control_uncond_from,
-                        colour=Colour(acting, settings.colour_until), evaluated=evaluated):
+                        colour=Colour(acting, settings.colour_until)):
                 yield
         except CannotAct as error:
             raise refused(p, error) from None

@@ -143,3 +143,13 @@ def test_the_number_of_jobs_stays_so_that_one_image_can_be_interrupted_at_once(h
     done.set()
     watcher.join()
     assert max(counts) == 1
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM++ SDE", "DDIM"])
+def test_extensions_are_told_the_hosts_own_steps(host, picture, sampler):
+    told = []
+    for indetail in (None, {"image": picture, "nodes": 10}):
+        host.post("/probe/forget")
+        host.make(indetail=indetail, sampler_name=sampler, steps=5)
+        told.append(host.get("/probe/state")[1]["steps"])
+    assert told[0] == told[1] and len(told[0]) >= 4

@@ -22,6 +22,7 @@ class Probe:
         self.restore = lambda: None
         self.calls: list[int] = []  # rows of every call that goes through `unet(...)`
         self.levels: list[float] = []  # of every evaluation of the denoiser
+        self.steps: list[tuple] = []  # what extensions are told at each: the step, and of how many
         self.records: list[float] = []  # how far each recorded latent is from the chain at the call's level
         self.ahead: list[int] = []  # rows of each call that recorded levels ahead of sampling
         self.extra = False
@@ -71,6 +72,7 @@ def evaluated(params):
     if probe.extra:
         probe.evaluation = (params.x.clone(), params.sigma.clone(), params.image_cond, params.text_cond,
                             params.text_uncond)
+    probe.steps.append((params.sampling_step, params.total_sampling_steps))
     schedule = indetail_model.HostModel(shared.sd_model).schedule
     level = float(params.sigma.flatten()[0])
     if probe.case is not None:

@@ -190,7 +190,8 @@ def add_routes(_, app: FastAPI):
     @app.get("/probe/state")
     def state():
         gc.collect()
-        return {"calls": probe.calls, "levels": probe.levels, "records": probe.records, "notes": probe.notes,
+        return {"calls": probe.calls, "levels": probe.levels, "steps": probe.steps,
+                "records": probe.records, "notes": probe.notes,
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(),
