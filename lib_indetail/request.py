@@ -53,7 +53,7 @@ FIELDS_OF_IMAGES = (*PICTURE, *(name for name in SETTINGS if name not in SHARED)
 @dataclass(frozen=True)
 class Request:
     """A checked wish. `picture` is RGB; it may be None where nothing is to be done, or where only `further` ones act.
-    `settings` are the first picture's, and those that all share."""
+    `settings` are the first picture's, and those that all share; `notes` say what of its file could not be followed."""
 
     enabled: bool = False
     picture: Image.Image | None = None
@@ -63,10 +63,11 @@ class Request:
     put: Image.Image | None = None
     further: tuple[ImagePrompt, ...] = ()
     show: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def first(self) -> ImagePrompt:
-        return ImagePrompt(1, self.picture, self.settings, self.take, self.put)
+        return ImagePrompt(1, self.picture, self.settings, self.take, self.put, self.notes)
 
     @property
     def prompts(self) -> tuple[ImagePrompt, ...]:
@@ -101,7 +102,7 @@ class Request:
         prompts = _further(further, fields, task)
         wanted = settings.acts and not (prompts and is_empty(picture["image"]))
         first = image_prompt(1, settings, picture, wanted)
-        return cls(True, first.picture, task, settings, first.take, first.put, prompts, show)
+        return cls(True, first.picture, task, settings, first.take, first.put, prompts, show, first.notes)
 
 
 def with_changes(args: Sequence[Any], changes: Mapping[str, Any]) -> list[Any]:

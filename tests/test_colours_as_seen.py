@@ -17,6 +17,7 @@ from lib_indetail.image_prompt import image_prompt
 from lib_indetail.opening import opened
 from lib_indetail.picture import data_uri, picture_hash
 from lib_indetail.picture_store import PictureStore
+from lib_indetail.request import Request
 from lib_indetail.settings import Settings
 from tests.icc import (
     ADOBE_RGB,
@@ -116,6 +117,9 @@ def test_a_profile_that_cannot_be_used_is_left_out_and_it_is_said(profile):
     prompt = image_prompt(1, Settings(), {"image": data_uri_of(file_of(plain(), "PNG", icc_profile=profile)),
                                           "reference_mask": None, "output_mask": None}, True)
     assert prompt.notes == read.notes
+    wish = {"image": data_uri_of(file_of(plain(), "PNG", icc_profile=profile))}
+    request = Request.of([{**wish, "images": [wish]}])
+    assert [each.notes for each in request.prompts] == [read.notes] * 2
 
 
 def test_a_picture_that_is_followed_once_is_not_followed_again():

@@ -71,7 +71,7 @@ class RestOfJob:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         """The job is done, at the place where the host takes it for done."""
-        del self._sampler.callback_state
+        vars(self._sampler).pop("callback_state", None)
         if self._before is not None:
             self._sampler.callback_state = self._before
         _set(job_no=int(shared.state.job_no), sampling_step=shared.state.sampling_steps)

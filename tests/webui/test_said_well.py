@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 
@@ -100,6 +101,15 @@ def test_options_are_kept_without_the_page(without_page, picture):
     assert not any("InDetail WARNING" in line for line in lines)
     assert without_page.get("/indetail/cache")[1]["levels"] == 0
     without_page.options(indetail_bank_mb=-1, indetail_log="WARNING")
+
+
+def test_a_profile_that_cannot_be_used_is_told_and_the_picture_is_read(host):
+    data = io.BytesIO()
+    Image.new("RGB", (128, 128), "orange").save(data, "PNG", icc_profile=b"junk" * 40)
+    _, *lines = said(host, lambda: host.make(indetail={"image": encoded(data.getvalue())}))
+    sentence = "picture 1: its colour profile cannot be used, so its colours are read as sRGB"
+    assert [line for line in lines if "InDetail" in line] == [f"InDetail WARNING: {sentence}"]
+    assert f"InDetail: {sentence}." in host.get("/probe/state")[1]["comments"]
 
 
 @pytest.mark.parametrize(("task", "told"), [("structure-guided", True), ("cross-prompt", False)])
