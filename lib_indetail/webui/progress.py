@@ -12,6 +12,8 @@ from lib_indetail.inversion import Progress
 
 _OURS, _BETWEEN = "InDetail: ", "; "
 _PART = 0.25
+_SHORT = 1 + 1e-9
+"""A part's end falls short of the next one's beginning by so little, that no rounding sets the bar back."""
 
 
 def tell(text: str | None) -> None:
@@ -35,7 +37,7 @@ def inversion_progress(doing: str = "inverting the picture") -> Iterator[Progres
         def report(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
-            _set(sampling_step=done, sampling_steps=total / part)
+            _set(sampling_step=done, sampling_steps=total / part * _SHORT)
             tell(f"{doing}, {done} of {total}")
 
         try:
@@ -74,7 +76,8 @@ class RestOfJob:
         vars(self._sampler).pop("callback_state", None)
         if self._before is not None:
             self._sampler.callback_state = self._before
-        _set(job_no=int(shared.state.job_no), sampling_step=shared.state.sampling_steps)
+        steps = shared.state.sampling_steps
+        _set(job_no=int(shared.state.job_no), sampling_step=steps, sampling_steps=steps * _SHORT)
         if kind is not None:
             tell(None)
 

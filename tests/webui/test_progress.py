@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 import threading
 import time
@@ -25,7 +24,7 @@ def turned(picture: str) -> str:
 
 
 def goes_forward(bar: list[float]) -> bool:
-    return all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(bar))
+    return bar == sorted(bar)
 
 
 @contextlib.contextmanager
