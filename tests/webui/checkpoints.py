@@ -99,9 +99,9 @@ def build(webui: Path, python: str, folder: Path, names: tuple[str, ...]) -> Non
 
 
 def _state(config: dict, seed: int):
-    """The weights of a model: random, with nothing left at zero, not even biases: the host divides by the mean of a
-    text's encoding, which a last normalisation without a bias would leave at rounding. The autoencoder's are the
-    embedded model's."""
+    """The weights of a model: random, with nothing left at zero; of text towers not even biases, since the host divides
+    by the mean of a text's encoding, which a last normalisation without a bias would leave at rounding. The
+    autoencoder's are the embedded model's."""
     import torch
     from ldm.util import instantiate_from_config
     from safetensors.torch import load_file
@@ -119,7 +119,8 @@ def _state(config: dict, seed: int):
     weights = {key: value.float() for key, value in load_file(CHECKPOINT).items() if key.startswith(VAE_PREFIX)}
     for prefix, part in parts.items():
         for key, value in instantiate_from_config(part).state_dict().items():
-            if value.is_floating_point() and not value.any():
+            is_text = not prefix.startswith("model.")
+            if value.is_floating_point() and (value.ndim > 1 or is_text) and not value.any():
                 value = torch.randn_like(value) * 0.05
             weights[prefix + key] = value.contiguous()
     return weights
