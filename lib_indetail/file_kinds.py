@@ -26,6 +26,8 @@ _SIGNATURES: Sequence[tuple[str, tuple[bytes, ...]]] = (
     ("a ZIP archive", (b"PK\x03\x04",)),
     ("an archive", (b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")),
 )
+NO_PICTURES = ("a PDF document", "a web page", "a video", "a ZIP archive", "an archive")
+"""Of these kinds the ones that are not pictures at all."""
 NEVER = ("a PDF document", "an EPS drawing", "an SVG drawing", "a web page")
 """What is refused even where Pillow could hand it to another program."""
 

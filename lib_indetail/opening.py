@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lib_indetail.as_seen import MAX_PIXELS, AsSeen, as_seen, refuse_huge
 from lib_indetail.errors import BadPicture
-from lib_indetail.file_kinds import NEVER, kind_of
+from lib_indetail.file_kinds import NEVER, NO_PICTURES, kind_of
 from lib_indetail.picture_text import bytes_of, instead_of_a_picture, looks_like_a_path
 from lib_indetail.png_chunks import without_metadata
 
@@ -90,7 +90,8 @@ def readable() -> list[str]:
 
 
 def _of_another_kind(name: str, kind: str) -> str:
-    return f"{'This' if name == THE_IMAGE else name} is {kind}; save it as PNG or JPEG and give that."
+    instead = "give a picture" if kind in NO_PICTURES else "save it as PNG or JPEG and give that"
+    return f"{'This' if name == THE_IMAGE else name} is {kind}; {instead}."
 
 
 def _because(error: Exception) -> str:
