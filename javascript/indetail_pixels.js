@@ -3,14 +3,20 @@
 "use strict";
 
 (function() {
-    const fields = /^script_(txt2img|img2img)_indetail_(image|reference_mask|output_mask)(_\d+)?$/;
+    const fields = /^script_(txt2img|img2img)_indetail_((image|reference_mask|output_mask)(_\d+)?|folder_files)$/;
     const pictures = /\.(svg|heic|heif|jxl|avif|tiff?|jp2|ico)$/i;
     const drawingSide = 1024;
     const passed = new WeakSet();
 
-    function readable(file) {
+    // Also without a kind, which the browser leaves out of those that it does not know.
+    function isPicture(file) {
+        return file.type.startsWith("image/") || pictures.test(file.name);
+    }
+
+    function needsPixels(file) {
         const known = gradioApp().querySelector("[data-indetail]");
-        return known ? JSON.parse(known.dataset.indetail).readable.includes(file.type) : true;
+        const isReadable = !known || JSON.parse(known.dataset.indetail).readable.includes(file.type);
+        return isPicture(file) && !isReadable && !passed.has(file);
     }
 
     // A drawing has no size that it must be drawn at; it is given one that shows its details.
@@ -38,10 +44,16 @@
         }
     }
 
-    // As a person would choose it.
-    function choose(input, file) {
+    async function inPixels(file) {
+        const made = needsPixels(file) ? await pixels(file) : file;
+        if (!made) passed.add(file);
+        return made || file;
+    }
+
+    // As a person would choose them.
+    function choose(input, files) {
         const holder = new DataTransfer();
-        holder.items.add(file);
+        files.forEach(file => holder.items.add(file));
         input.files = holder.files;
         input.dispatchEvent(new Event("change", {bubbles: true}));
     }
@@ -54,30 +66,26 @@
         return null;
     };
 
-    // Also without a kind, which the browser leaves out of those that it does not know.
     window.indetailPictureIn = function(transfer) {
-        return [...(transfer?.files || [])].find(file => file.type.startsWith("image/") || pictures.test(file.name));
+        return [...(transfer?.files || [])].find(isPicture);
     };
 
     window.addEventListener("change", event => {
         const input = event.target;
         if (input?.type !== "file" || !indetailFieldOf(input)) return;
-        const file = input.files?.[0];
-        if (!file || readable(file) || passed.has(file)) return;
+        const files = [...(input.files || [])];
+        if (!files.some(needsPixels)) return;
         event.stopImmediatePropagation();
-        pixels(file).then(made => {
-            if (!made) passed.add(file);
-            choose(input, made || file);
-        });
+        Promise.all(files.map(inPixels)).then(made => choose(input, made));
     }, true);
 
     window.addEventListener("drop", event => {
         const field = indetailFieldOf(event.composedPath()[0]);
-        const file = field && indetailPictureIn(event.dataTransfer);
         const input = field?.querySelector("input[type=file]");
-        if (!file || !input || readable(file)) return;
+        const files = [...(event.dataTransfer?.files || [])];
+        if (!input || !files.some(needsPixels)) return;
         event.preventDefault();
         event.stopImmediatePropagation();
-        choose(input, file);
+        choose(input, input.multiple ? files : files.filter(isPicture).slice(0, 1));
     }, true);
 })();

@@ -16,6 +16,7 @@ from lib_indetail.picture import picture_hash
 from tests.webui.host import difference, encoded
 from tests.webui.test_controlnet import units
 from tests.webui.test_infotext import infotext
+from tests.webui.test_page_files import SVG
 from tests.webui.test_several import LEFT, WISH, changed
 from tests.webui.test_xyz import same
 
@@ -147,15 +148,18 @@ def test_a_person_uploads_pictures_together(person, host, pictures):
     person.choose("#script_list", "InDetail folder")
     person.page.locator("#script_txt2img_indetail_folder_files input[type=file]").set_input_files(
         [{"name": f"{name}.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)}
-         for name, picture in zip("abc", pictures)] + [{"name": "bad.png", "mimeType": "image/png", "buffer": b"x"}])
+         for name, picture in zip("abc", pictures)] + [
+            {"name": "bad.png", "mimeType": "image/png", "buffer": b"x"},
+            {"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": SVG}])
     person.page.wait_for_timeout(1500)
     person.shot("folder")
     person.generate()
-    assert "3 of 4 pictures were used. Skipped: bad.png" in person.log()
-    person.page.wait_for_function("() => document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 3",
+    assert "4 of 5 pictures were used. Skipped: bad.png" in person.log()
+    person.page.wait_for_function("() => document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 4",
                                   timeout=30_000)
     mode, files, subfolder = host.get("/probe/arguments")[1]["folder"]
-    assert (mode, [file["name"] for file in files], subfolder) == (ONE, ["a.png", "b.png", "c.png", "bad.png"], "")
+    assert (mode, subfolder) == (ONE, "")
+    assert [file["name"] for file in files] == ["a.png", "b.png", "c.png", "bad.png", "logo.png"]
     assert picture_hash(decoded_picture(files[1]["data"])) == picture_hash(decoded_picture(pictures[1]))
     person.choose("#script_list", "None")
     assert person.own_errors() == []
