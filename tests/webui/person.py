@@ -46,12 +46,20 @@ class Person:
         self.own(field).locator("img").first.wait_for(timeout=20_000, state="attached")
 
     def generate(self, prompt: str = "a star") -> None:
+        """Until something else stands under the result; or, since two runs may come to the same words, until the
+        Interrupt button has been gone for some seconds."""
         self.fill(f"#{self.tab}_prompt textarea", prompt)
         before = self.log()
+        self.page.evaluate("window.testIdleSince = null")
         self.page.locator(f"#{self.tab}_generate").click()
         self.page.wait_for_function(
-            "([id, before]) => { const log = document.querySelector(id)?.innerText; return log && log !== before; }",
-            arg=[f"#html_log_{self.tab}", before], timeout=120_000)
+            """([tab, before]) => {
+                const log = document.querySelector("#html_log_" + tab)?.innerText;
+                const interrupt = document.querySelector(`#${tab}_interrupt`);
+                const runs = interrupt && getComputedStyle(interrupt).display !== "none";
+                window.testIdleSince = runs ? null : window.testIdleSince ?? performance.now();
+                return log && (log !== before || (!runs && performance.now() - window.testIdleSince > 5000));
+            }""", arg=[self.tab, before], timeout=120_000)
 
     def log(self) -> str:
         """What stands under the result."""
