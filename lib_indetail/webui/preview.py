@@ -17,6 +17,7 @@ from lib_indetail.request import Request
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Wish
+from lib_indetail.webui.progress import tell
 from lib_indetail.webui.runtime import runtime
 from lib_indetail.webui.seeing import reconstruction
 from lib_indetail.webui.status import line
@@ -74,4 +75,5 @@ def _own_job() -> Iterator[None]:
             with torch.no_grad(), devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
                 yield
         finally:
+            tell(None)
             shared.state.end()

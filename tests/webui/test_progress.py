@@ -144,6 +144,12 @@ def test_the_number_of_jobs_stays_so_that_one_image_can_be_interrupted_at_once(h
     assert max(counts) == 1
 
 
+def test_a_preview_leaves_no_text(host, picture):
+    for fields in ({"image": picture}, {"image": encoded(Image.new("RGB", (4000, 3))), "resize": "fit"}):
+        host.post("/indetail/invert", {"width": 128, "height": 128, **fields})
+        assert host.get("/sdapi/v1/progress")[1]["textinfo"] is None
+
+
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM++ SDE", "DDIM"])
 def test_extensions_are_told_the_hosts_own_steps(host, picture, sampler):
     told = []
