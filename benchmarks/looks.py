@@ -32,7 +32,8 @@ ARMS = {
     "decoder": {}, **{f"decoder, {name}": {"block_weights": name} for name in ("detail", "style", "structure")},
     "strong": {"block_weights": "strong"},
 }
-FIGURES = {"shape": "shape of the text", "other shape": "shape of the picture", "pattern": "pattern of the picture",
+FIGURES = {"shape": "shape of the text", "other shape": "shape of the image prompt",
+           "pattern": "pattern of the image prompt",
            "colour distance": "colour inside the shape", "whole": "colour of the whole"}
 
 

@@ -31,7 +31,7 @@ def generate(url: str, picture: bytes, lambda_image: float, prompt: str, **field
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="A lambda sweep over a folder of pictures.")
+    parser = argparse.ArgumentParser(description="A lambda sweep over a folder of image prompts.")
     parser.add_argument("pictures", type=Path)
     parser.add_argument("results", type=Path)
     parser.add_argument("--url", default="http://127.0.0.1:7860")

@@ -121,6 +121,18 @@
         accordion(tab)?.scrollIntoView({behavior: "smooth", block: "center"});
     };
 
+    // Some browsers allow no clipboard on a page without HTTPS: there the text is marked, for a copy by hand.
+    window.indetailCopy = async function(tab, text) {
+        const button = element(tab, "copy_report");
+        try {
+            await navigator.clipboard.writeText(text);
+            button.classList.add("indetail-copied");
+            setTimeout(() => button.classList.remove("indetail-copied"), 3000);
+        } catch {
+            element(tab, "report")?.querySelector("textarea")?.select();
+        }
+    };
+
     onUiLoaded(function() {
         for (const tab of tabs) {
             const known = data(tab);

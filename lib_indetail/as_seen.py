@@ -56,7 +56,7 @@ class AsSeen:
 def as_seen(picture: Image.Image, managed: bool = True) -> AsSeen:
     """Upright, of 8 bits, in sRGB. Not `managed`: without regard to its colours' description, as version 0.4 read it,
     whose infotexts name such pictures. Raises BadPicture."""
-    refuse_huge(picture, "The picture")
+    refuse_huge(picture, "The image prompt")
     colours, alpha = eight_bit(picture)
     rgb, note = to_srgb(colours, picture.info) if managed or colours.mode == "LAB" else (colours.convert("RGB"), None)
     turn = _turn(picture)

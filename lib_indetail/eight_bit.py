@@ -25,7 +25,7 @@ def eight_bit(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if mode in _DEEP or mode.startswith("I;16"):
         return _from_numbers(picture)
     if mode not in COLOURS:
-        raise BadPicture(f"The picture has the mode {mode}, which is not read: save it as RGB.")
+        raise BadPicture(f"The image prompt has the mode {mode}, which is not read: save it as RGB.")
     straight = picture.convert(_STRAIGHT[mode]) if mode in _STRAIGHT else picture
     if mode not in _HAS_ALPHA and "transparency" not in picture.info:
         return straight.convert(COLOURS[mode]), None
@@ -52,9 +52,9 @@ def _from_numbers(picture: Image.Image) -> tuple[Image.Image, Image.Image | None
 def _scale(values: np.ndarray, mode: str) -> float:
     """What brings the values to 0..255. A range of its own is never taken for the whole one."""
     if not np.isfinite(values).all():
-        raise BadPicture(f"The picture (mode {mode}) has values that are no numbers (NaN or infinite).")
+        raise BadPicture(f"The image prompt (mode {mode}) has values that are no numbers (NaN or infinite).")
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
     if low < 0 or high > 65535:
-        raise BadPicture(f"The picture (mode {mode}) has values from {low:g} to {high:g}; 0 to 1, 0 to 255 and 0 to "
+        raise BadPicture(f"The image prompt (mode {mode}) has values from {low:g} to {high:g}; 0 to 1, 0 to 255 and 0 "
                          "65535 are read.")
     return 255.0 if high <= 1 else 1.0 if high <= 255 else 1 / 257

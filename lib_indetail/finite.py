@@ -6,9 +6,9 @@ import torch
 
 from lib_indetail.errors import CannotAct
 
-VAE = "the VAE made NaN of the picture; try --no-half-vae"
-INVERSION = "the inversion of the picture came to NaN; try --upcast-sampling or --no-half"
-RECORD = "the record of the picture's keys and values came to NaN; try --upcast-sampling or --no-half"
+VAE = "the VAE made NaN of the image prompt; try --no-half-vae"
+INVERSION = "the inversion of the image prompt came to NaN; try --upcast-sampling or --no-half"
+RECORD = "the record of the image prompt's keys and values came to NaN; try --upcast-sampling or --no-half"
 ADAIN = "AdaIN made NaN of the initial noise"
 COLOUR_MATCH = "the colour match made NaN of the prediction"
 

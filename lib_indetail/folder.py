@@ -51,7 +51,8 @@ class PictureFolder:
             return seen.rgba
         picture = self.by_hash(name)
         if picture is None:
-            raise BadPicture(f"The picture folder has no picture {reprlib.repr(name)}, neither by name nor by hash.")
+            raise BadPicture(f"The image prompt folder has no picture {reprlib.repr(name)}, neither by name nor by "
+                             "hash.")
         return picture
 
     def by_hash(self, wanted: str) -> Image.Image | None:
@@ -67,7 +68,7 @@ class PictureFolder:
     @staticmethod
     def _refuse_elsewhere(name: str) -> None:
         if Path(name).is_absolute() or _ELSEWHERE.search(name):
-            raise BadPicture(f"{reprlib.repr(name)} is no name in the picture folder; other places are not read.")
+            raise BadPicture(f"{reprlib.repr(name)} is no name in the image prompt folder; other places are not read.")
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._where().resolve())

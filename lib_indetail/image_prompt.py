@@ -15,7 +15,7 @@ from lib_indetail.errors import BadPicture
 from lib_indetail.opening import decoded, opened_text
 from lib_indetail.settings import Settings
 
-NO_PICTURE = "InDetail is on but has no picture: add one, or switch it off."
+NO_PICTURE = "InDetail is on but has no image prompt: add one, or switch it off."
 CANVAS = {"image", "mask"}
 """What a canvas hands over, in the page and as other programs send it: a picture, and what was painted on it."""
 
@@ -48,7 +48,7 @@ def image_prompt(number: int, settings: Settings, given: Mapping[str, Any], want
     for mask in (_mask(given["reference_mask"], "Reference mask", seen.rgb), painted_on):
         take = _multiplied(take, mask, seen.rgb.size)
     if wanted and take is not None and take.getextrema()[1] == 0:
-        raise BadPicture("The reference mask leaves nothing of the picture: white is what to take.")
+        raise BadPicture("The reference mask leaves nothing of the image prompt: white is what to take.")
     return ImagePrompt(number, seen.rgb, settings, take, _mask(given["output_mask"], "Output mask"), seen.notes)
 
 

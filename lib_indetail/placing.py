@@ -47,7 +47,7 @@ def _nothing_left(placed: Placed, masked: bool, factor: int) -> str:
     width, height = placed.picture.size
     why = ("its reference mask or its transparency leaves nothing of the part that is shown" if masked else
            f"it is thinner than one cell of {factor} pixels; choose another resize mode")
-    return f"Nothing of the picture is left to read at {width}x{height}: {why}."
+    return f"Nothing of the image prompt is left to read at {width}x{height}: {why}."
 
 
 def cell_means(mask: Image.Image, factor: int = 8) -> torch.Tensor:

@@ -44,34 +44,35 @@ def _expected(task: str) -> dict[str, Any]:
 
 BUILT_IN = {
     "Image variation": Preset(
-        {}, "The paper's settings for variations of one picture, but for the number of nodes."),
+        {},
+        "For another image like the image prompt, with a prompt that describes it: the paper's settings, but for the "
+        "number of nodes."),
     "Structure-guided": Preset(
         {"task": "structure-guided"},
-        "The paper's settings beside ControlNet units, but for the number of nodes; its authors use CFG scale 5."),
+        "For the image prompt's details on a shape that a ControlNet unit gives: the paper's settings, but for the "
+        "number of nodes. The authors use CFG scale 5."),
     "Cross-prompt": Preset(
         {"task": "cross-prompt"},
-        "The paper's settings for a prompt about something else, but for the number of nodes."),
+        "For the image prompt's details on something else, which the prompt names: the paper's settings, but for the "
+        "number of nodes."),
     "Cross-prompt, all blocks": Preset(
         {"task": "cross-prompt", "blocks": "all"},
-        "Embedded model, 200 results: pattern of the picture 36 of 100 instead of 19, colour off by .065 instead of "
-        ".077, shape of the text 97.5 instead of 100. It has not been measured with real checkpoints."),
+        "For patterns that Cross-prompt loses: the whole UNet reads the image prompt. The prompt is followed a little "
+        "less often."),
     "Most detail": Preset(
         {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0},
-        "Embedded model, 200 results: pattern of the picture 39 of 100 instead of 19 with the paper's settings, colour "
-        "off by .047 instead of .077, shape of the text 96 instead of 100. It has not been measured with real "
-        "checkpoints."),
+        "For as much of pattern and colours as possible, on something that the prompt names. The prompt is followed a "
+        "little less often."),
     "Cross-prompt, colours matched": Preset(
         {"task": "cross-prompt", "stratified_until": 1.0, "colour_match": 1.0},
-        "Embedded model, 200 results: colour off by .057 instead of .077 with the paper's settings, pattern of the "
-        "picture 22 of 100 instead of 19, shape of the text 98.5 instead of 100. It has not been measured with real "
-        "checkpoints."),
+        "For colours as close to the image prompt's as possible, where its pattern matters less."),
     "One pass": Preset(
         {"inversion": "one pass"},
-        "Embedded model, 20 nodes: the inversion is off by .040 instead of .173, for one UNet call a step and none to "
-        "record."),
+        "For a quick first image from an image prompt: one UNet call for each step inverts it, and none is left to "
+        "record it."),
     "Closest inversion": Preset(
         {"inversion": "refined"},
-        "Embedded model, 20 nodes: the inversion is off by .021 instead of .173, for three UNet calls a node."),
+        "For an image prompt whose details the preview of the inversion has lost: three UNet calls a node."),
 }
 
 

@@ -156,7 +156,7 @@ def of_picture(number: int) -> Iterator[None]:
     try:
         yield
     except (BadSetting, BadPicture, CannotAct) as error:
-        raise type(error)(f"Picture {number}: {error}") from None
+        raise type(error)(f"Image prompt {number}: {error}") from None
 
 
 def _taken_out(fields: dict[str, Any], number: int) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _one_by_one(fields: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(images, list | tuple):
         return fields
     if len(images) > MOST_PICTURES:
-        raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {len(images)}.")
+        raise BadSetting(f"At most {MOST_PICTURES} image prompts can act together, not {len(images)}.")
     fields = {**fields, "image": None}
     for number, each in enumerate(images, 1):
         pictures = each if isinstance(each, Mapping) and not is_canvas(each) else {"image": each}
@@ -218,13 +218,13 @@ def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {"enabled": True, "image": None, "task": DEFAULT_TASK, **given}
     images = fields.pop("images", None) or []
     if not isinstance(images, list | tuple) or not all(isinstance(each, Mapping) for each in images):
-        raise BadSetting("Images must be a list of objects, one for each further picture.")
+        raise BadSetting("Images must be a list of objects, one for each further image prompt.")
     if len(images) > len(FURTHER):
-        raise BadSetting(f"At most {MOST_PICTURES} pictures can act together, not {1 + len(images)}.")
+        raise BadSetting(f"At most {MOST_PICTURES} image prompts can act together, not {1 + len(images)}.")
     for number, each in zip(FURTHER, images):
-        _refuse_unknown(each, FIELDS_OF_IMAGES, "field of a further picture")
+        _refuse_unknown(each, FIELDS_OF_IMAGES, "field of a further image prompt")
         if is_empty(each.get("image")):
-            raise BadPicture(f"Picture {number} has no image.")
+            raise BadPicture(f"Image prompt {number} has no image.")
         fields |= {numbered(name, number): value for name, value in each.items()}
     return fields
 

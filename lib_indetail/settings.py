@@ -1,4 +1,4 @@
-"""The one table of settings: it generates validation, parsing, the page, infotext, XYZ axes and the README's table."""
+"""The one table of settings: it generates validation, parsing, the page, infotext, XYZ axes and docs/settings.md."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Settings:
 
     strength: float = number(
         "Strength", 1.0, 0.0, 1.0, 0.05, "InDetail strength",
-        "How much of the picture comes through. At 0 nothing is inverted, installed or changed.")
+        "How much of the image prompt comes through. At 0 nothing is inverted, installed or changed.")
     lambda_image: float = number(
         "Lambda", 0.5, 0.0, 1.0, 0.05, "InDetail lambda",
-        "Weight of the picture against the image's own features in the stratified phase (the paper's lambda_P). "
+        "Weight of the image prompt against the image's own features in the stratified phase (the paper's lambda_P). "
         "It has no effect in the concatenation phase that follows.")
     stratified_until: float = number(
         "Stratified until", 0.2, 0.0, 1.0, 0.05, "InDetail stratified until",
@@ -55,39 +55,41 @@ class Settings:
         "Schedules spend steps unevenly: with 20 Karras steps, 0.2 is 5 steps, not 4.")
     guidance: float = number(
         "Conflict-free guidance", 1.0, 0.0, 1.0, 0.05, "InDetail guidance",
-        "1: the picture feeds only the positive side of guidance (the paper). 0: both sides (conflicting).")
+        "1: the image prompt feeds only the positive side of guidance (the paper). 0: both sides (conflicting).")
     start: float = number(
         "Start", 0.0, 0.0, 1.0, 0.05, "InDetail start",
-        "The picture acts from here on, as a fraction of the noise range.")
+        "The image prompt acts from here on, as a fraction of the noise range.")
     end: float = number(
         "End", 1.0, 0.0, 1.0, 0.05, "InDetail end",
-        "The picture acts up to here, as a fraction of the noise range.")
+        "The image prompt acts up to here, as a fraction of the noise range.")
     replacement_until: float = number(
         "Replacement until", 0.0, 0.0, 1.0, 0.05, "InDetail replacement until",
-        "Up to here the picture's keys and values stand in place of the image's own. Off at 0, as in the paper.",
+        "Up to here the image prompt's keys and values stand in place of the image's own. Off at 0, as in the paper.",
         advanced=True)
     adain: float = number(
         "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
-        "How far the initial noise takes over the picture's channel statistics, where a pass starts from pure noise.",
+        "How far the initial noise takes over the image prompt's channel statistics, where a pass starts from pure "
+        "noise.",
         advanced=True)
     inversion: str = choice(
         "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
-        "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the picture. "
-        "Re-noise: no calls, the picture under one fixed noise. One pass: one call for each level that is sampled at, "
-        "and nothing left to record. Parallel: the same, three levels a call; faster, and less close.", advanced=True)
+        "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the image prompt. "
+        "Re-noise: no calls, the image prompt under one fixed noise. One pass: one call for each level that is sampled "
+        "at, and nothing left to record. Parallel: the same, three levels a call; faster, and less close.",
+        advanced=True)
     nodes: int = number(
         "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
         "How many noise levels the inversion visits; levels between them are interpolated. The paper: 50.",
         advanced=True)
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
-        "Which blocks of the UNet read the picture. The paper: decoder.", advanced=True)
+        "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)
     inversion_text: str = choice(
         "Inversion text", "same as the prompt", INVERSION_TEXTS, "InDetail inversion text",
-        "The text the picture is inverted and read with.")
+        "The text the image prompt is inverted and read with.")
     own_text: str = text(
         "Own text", "", "InDetail own text",
-        "Describes the picture, where the inversion text is your own.")
+        "Describes the image prompt, where the inversion text is your own.")
     suffix: str = text(
         "Quality suffix", "", "InDetail suffix",
         "Appended to the inversion text. The authors' \"null\" prompt is the bare suffix "
@@ -95,12 +97,12 @@ class Settings:
 
     resize: str = choice(
         "Resize mode", "crop", RESIZE_MODES, "InDetail resize mode",
-        "How a picture of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
+        "How an image prompt of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
         "distorts, fit pads; padding is not read.", advanced=True)
 
     passes: str = choice(
         "Passes", "both", HIRES_PASSES, "InDetail passes",
-        "With hires fix: which of its two passes the picture acts in. Each has its own inversion at its own size.",
+        "With hires fix: which of its two passes the image prompt acts in. Each has its own inversion at its own size.",
         advanced=True)
     control_uncond_from: float = number(
         "ControlNet on the negative side from", 0.0, 0.0, 1.0, 0.05, "InDetail control uncond from",
@@ -108,11 +110,12 @@ class Settings:
         "full weight, as a fraction of the noise range. 0: as the units say.", advanced=True)
     weight: float = number(
         "Weight", 1.0, 0.0, 2.0, 0.05, "InDetail weight",
-        "This picture's share where several act at once: its weight over the sum of all, or over 1 if they weigh less.",
+        "This image prompt's share where several act at once: its weight over the sum of all, or over 1 if they weigh "
+        "less.",
         advanced=True)
     strength_schedule: str = varying(
         "Strength schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail strength schedule",
-        "How strength goes over the picture's window: constant, linear or cosine (both fall to 0 at its end), or "
+        "How strength goes over the image prompt's window: constant, linear or cosine (both fall to 0 at its end), or "
         "points such as 0:0.7, 0.4:0.3 of the noise range, which take its place.")
     lambda_schedule: str = varying(
         "Lambda schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail lambda schedule",
@@ -125,27 +128,29 @@ class Settings:
         "With hires fix, lambda in the second pass: a number, or a schedule. Empty: as in the first pass.")
     block_weights: str = varying(
         "Block weights", "even", profile, tuple(PROFILES), "InDetail block weights",
-        "How strongly blocks read the picture, by depth: even, detail (fine ones), style (those between), structure "
-        "(coarse ones), strong (all blocks of the UNet), or points from 0 (first block) to 1 (last), 0:0.2, 1:1.")
+        "How strongly blocks read the image prompt, by depth: even, detail (fine ones), style (those between), "
+        "structure (coarse ones), strong (all blocks of the UNet), or points from 0 (first block) to 1 (last), such as "
+        "0:0.2, 1:1.")
     inversion_offset: float = number(
         "Inversion offset", 0.0, 0.0, 0.9, 0.05, "InDetail inversion offset",
-        "Up to here the picture is read as clean as it is at this fraction of the noise range, instead of as noisy as "
-        "the new one. 0, as in the paper: always at the same noise.", advanced=True)
+        "Up to here the image prompt is read as clean as it is at this fraction of the noise range, instead of as "
+        "noisy as the new image. 0, as in the paper: always at the same noise.", advanced=True)
     side: str = choice(
         "Side", "positive", SIDES, "InDetail side",
-        "Negative: a picture of what is not wanted, read by the negative side of guidance alone and inverted with the "
-        "negative prompt.", advanced=True)
+        "Negative: the image prompt shows what is not wanted. The negative side of guidance alone reads it, and it is "
+        "inverted with the negative prompt.", advanced=True)
     colour_match: float = number(
         "Colour match", 0.0, 0.0, 1.0, 0.05, "InDetail colour match",
-        "How far the picture's channel statistics are imposed on what is predicted, in the first part of sampling.",
+        "How far the image prompt's channel statistics are imposed on what is predicted, in the first part of "
+        "sampling.",
         advanced=True)
     colour_until: float = number(
         "Colour match until", 0.3, 0.0, 1.0, 0.05, "InDetail colour until",
         "The colour match ends here, as a fraction of the noise range.", advanced=True)
     spread: str = choice(
-        "Several pictures", "all on every image", SPREADS, "InDetail spread",
-        "Over a batch: all pictures on every image; one per image (the first on the first, images without one stay "
-        "plain); or cycled, which begins again with the first.", advanced=True)
+        "Several image prompts", "all on every image", SPREADS, "InDetail spread",
+        "Over a batch: all image prompts on every image; one per image (the first on the first, images without one "
+        "stay plain); or cycled, which begins again with the first.", advanced=True)
     inpaint_reference: str = choice(
         "Inpaint only masked", "whole picture", INPAINT_REFERENCES, "InDetail inpaint reference",
         "Where a part of an image is inpainted at full size: show the whole picture, or the same part of it.",

@@ -172,6 +172,6 @@ def test_a_call_has_as_many_rows_as_memory_allows():
 def test_nan_is_refused_and_not_kept(scene, monkeypatch):
     chain, ahead = scene.chain, Ahead(scene)
     monkeypatch.setattr(scene, "chain", SimpleNamespace(at=lambda sigma: chain.at(sigma) * float("nan")))
-    with pytest.raises(CannotAct, match="the record of the picture's keys and values came to NaN"):
+    with pytest.raises(CannotAct, match="the record of the image prompt's keys and values came to NaN"):
         ahead()
     assert len(ahead.memory.cache) == 0

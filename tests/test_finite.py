@@ -64,7 +64,7 @@ def test_a_record_without_nan_passes():
 
 def test_a_picture_of_which_nothing_is_left_is_refused_by_what_it_is():
     thin = placed(Image.new("RGB", (4000, 3)), 128, 128, "fit")
-    with pytest.raises(BadPicture, match=r"^Nothing of the picture is left to read at 128x128: it is thinner than "):
+    with pytest.raises(BadPicture, match=r"^Nothing of the image prompt is left to read at 128x128: it is thinner "):
         reading_mask(thin, None)
     whole, black = (placed(Image.new(mode, (64, 64)), 64, 64) for mode in ("RGB", "L"))
     with pytest.raises(BadPicture, match="its reference mask or its transparency leaves nothing"):

@@ -22,7 +22,7 @@ def folder(tmp_path) -> Path:
     (inside / "cloth").mkdir(parents=True)
     plain("red").save(inside / "red.png")
     plain("blue").save(inside / "cloth" / "blue silk.webp", lossless=True)
-    (inside / "notes.txt").write_text("no picture")
+    (inside / "notes.txt").write_text("no image prompt")
     (inside / "broken.png").write_bytes(b"no picture either")
     plain("green").save(tmp_path / "green.png")
     (inside / "link.png").symlink_to(tmp_path / "green.png")

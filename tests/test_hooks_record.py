@@ -194,6 +194,6 @@ def test_nan_of_the_record_is_refused_and_not_kept(scene):
 
     notebook = Notebook()
     passes = {bank: spoil(run) for bank, run in Watched(scene, SETTINGS).passes.items()}
-    with pytest.raises(CannotAct, match="the record of the picture's keys and values came to NaN"):
+    with pytest.raises(CannotAct, match="the record of the image prompt's keys and values came to NaN"):
         scene.call(SETTINGS, passes=passes, memory=notebook)
     assert not notebook.kept

@@ -275,5 +275,5 @@ def test_an_inversion_that_comes_to_nan_is_refused(schedule, kind):
     def spoiled(z, t):
         return linear(z, t) * (float("nan") if float(torch.as_tensor(t).max()) > 200 else 1)
 
-    with pytest.raises(CannotAct, match="the inversion of the picture came to NaN"):
+    with pytest.raises(CannotAct, match="the inversion of the image prompt came to NaN"):
         prepare_chain(Settings(inversion=kind, nodes=6), Inverter(schedule), spoiled, CLEAN)

@@ -39,7 +39,7 @@ def test_structure_is_the_self_similarity_of_the_last_layers_keys(dino):
     assert torch.allclose(similarity.diagonal(dim1=1, dim2=2), torch.ones(2, tokens), atol=1e-5)
     expected = float((similarity[0] - similarity[1]).square().mean())
     found = dino.figures([noise(2), noise(2)], noise(1))
-    assert found["structure from the picture"] == pytest.approx(expected, rel=1e-4)
+    assert found["structure from the image prompt"] == pytest.approx(expected, rel=1e-4)
     assert found["structure between noises"] == pytest.approx(0, abs=1e-10)
     assert dino.figures([noise(2), noise(1)], noise(1))["structure between noises"] == pytest.approx(expected, rel=1e-4)
 
@@ -54,7 +54,7 @@ def test_every_picture_meets_every_prompt(tmp_path):
     names = {path for case in found for path in case.results(tmp_path, "text only", range(3)).values()}
     assert len(names) == 12
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SystemExit, match="0 pictures"):
+    with pytest.raises(SystemExit, match="0 image prompts"):
         cases(tmp_path / "empty", tmp_path / "prompts.txt")
 
 

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {path.stem: json.loads(path.read_text(encoding="utf-8"))
              for path in (ROOT / "localizations").glob("*.json")}
 METAS = [setting.metadata for setting in dataclasses.fields(Settings)]
-FURTHER_AXES = [f"{label} of picture {number}" for number in FURTHER for label in ("Weight", "Strength", "Lambda")]
+FURTHER_AXES = [f"{label} of image prompt {number}" for number in FURTHER for label in ("Weight", "Strength", "Lambda")]
 AXES = ["[InDetail] " + label for label in (*(meta["label"] for meta in METAS), *FURTHER_AXES, "Task", "Preset",
-                                           "Picture")]
+                                           "Image prompt")]
 WRITING = {"zh_CN": "[一-鿿]", "ja_JP": "[぀-ヿ一-鿿]"}
 
 
@@ -42,7 +42,7 @@ def page_texts() -> set[str]:
     pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text()
                     for name in ("page", "controls", "pictures", "presets", "many"))
     labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\(|_LABEL = |_HELP = )"([^"]+)"', pages)
-    assert len(labels) == 25
+    assert len(labels) == 27
     return (set(labels) - {"InDetail", "🎯", "🔄"} | shown_sentences() | mask_texts() | numbered_texts(pages)
             | preset_texts() | script_texts())
 

@@ -118,7 +118,7 @@ def test_a_canvas_on_which_nothing_was_painted_takes_all(mask):
 
 
 def test_a_canvas_without_a_picture_has_none():
-    with pytest.raises(BadPicture, match="has no picture"):
+    with pytest.raises(BadPicture, match="has no image prompt"):
         Request.of([{"image": {"image": None, "mask": None}}])
     assert not Request.of([{"image": TEXT, "images": []}]).further
     with pytest.raises(BadPicture, match=r"not an object with 'picture' \(an object has"):

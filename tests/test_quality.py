@@ -190,7 +190,7 @@ def test_claims_are_held_against_paired_differences():
     def said(*claim):
         return claims([Claim("image", *claim)], arms)[0]
 
-    assert said("scale 1.0", "scale 2.0").startswith("- agrees: *scale 2.0* is above *scale 1.0* in both of the pict")
+    assert said("scale 1.0", "scale 2.0").startswith("- agrees: *scale 2.0* is above *scale 1.0* in both of the imag")
     assert said("scale 2.0", "scale 1.0").startswith("- **contradicted**")
     assert said("scale 2.0", "scale 3.0").startswith("- **not decided**")
     assert said("scale 2.0", "scale 2.0", True).startswith("- agrees: *scale 2.0* is no lower than")

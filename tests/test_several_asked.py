@@ -79,23 +79,23 @@ def test_the_first_picture_may_be_missing_or_at_strength_0_if_another_acts():
     assert [each.number for each in Request.of(page(**{"image": None, "image 2": BLUE})).prompts] == [2]
     request = asked(strength=0, images=[{"image": encoded(BLUE)}])
     assert [each.number for each in request.prompts] == [2] and request.acts
-    with pytest.raises(BadPicture, match="has no picture"):
+    with pytest.raises(BadPicture, match="has no image prompt"):
         Request.of(page(image=None))
 
 
 @pytest.mark.parametrize(("images", "sentence"), [
-    ([{"weight": 1}], "Picture 2 has no image."),
-    ([{"image": encoded(BLUE)}, {"image": encoded(BLUE), "weight": 3}], "Picture 3: Weight must be a number"),
-    ([{"image": "///"}], "Picture 2: The image"),
-    ([{"image": encoded(BLUE), "guidance": 0.5}], "There is no field of a further picture 'guidance'"),
-    ([{"image": encoded(BLUE)}] * 8, "At most 8 pictures can act together, not 9."),
+    ([{"weight": 1}], "Image prompt 2 has no image."),
+    ([{"image": encoded(BLUE)}, {"image": encoded(BLUE), "weight": 3}], "Image prompt 3: Weight must be a number"),
+    ([{"image": "///"}], "Image prompt 2: The image"),
+    ([{"image": encoded(BLUE), "guidance": 0.5}], "There is no field of a further image prompt 'guidance'"),
+    ([{"image": encoded(BLUE)}] * 8, "At most 8 image prompts can act together, not 9."),
     ({"image": encoded(BLUE)}, "Images must be a list of objects"),
     (["x"], "Images must be a list of objects"),
-    ([{"image": encoded(BLUE), "reference_mask": "///"}], "Picture 2: Reference mask: The image"),
-    ([{"image": encoded(BLUE), "output_mask": 3}], "Picture 2: Output mask must be a picture"),
+    ([{"image": encoded(BLUE), "reference_mask": "///"}], "Image prompt 2: Reference mask: The image"),
+    ([{"image": encoded(BLUE), "output_mask": 3}], "Image prompt 2: Output mask must be a picture"),
     ([{"image": encoded(BLUE), "reference_mask": encoded(Image.new("L", (4, 4)))}],
-     "Picture 2: The reference mask leaves nothing of the picture"),
-    ([{"image": encoded(BLUE), "strength_schedule": "up"}], "Picture 2: Strength schedule must be")])
+     "Image prompt 2: The reference mask leaves nothing of the image prompt"),
+    ([{"image": encoded(BLUE), "strength_schedule": "up"}], "Image prompt 2: Strength schedule must be")])
 def test_what_is_wrong_with_a_further_picture_is_said_with_its_number(images, sentence):
     with pytest.raises((BadPicture, BadSetting)) as refused:
         asked(images=images)
@@ -107,7 +107,8 @@ def test_in_the_place_of_the_image_there_may_be_all_of_them():
     request = Request.of(values)
     assert (request.picture.tobytes(), request.put.tobytes()) == (RED.tobytes(), HALF.tobytes())
     assert [(each.number, each.settings.weight) for each in request.further] == [(2, 0.5)]
-    for images, sentence in (([RED] * 9, "At most 8 pictures"), ([{"picture": RED}], "There is no field of an image")):
+    for images, sentence in (([RED] * 9, "At most 8 image prompts"),
+                             ([{"picture": RED}], "There is no field of an image")):
         with pytest.raises(BadSetting, match=sentence):
             Request.of(page(image=images))
 

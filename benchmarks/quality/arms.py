@@ -192,7 +192,7 @@ _A, _A_ALL, _B = _table_a({}), _table_a(ALL), _table_b()
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
-    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The picture is inverted and read with the empty "
+    "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The image prompt is inverted and read with the empty "
                   "text; by reference_only's rule (at two fidelities) with the prompt, as there.", _peers(),
                   reference="the authors' settings"),
     "ahead": Part("What the searches below found, on pictures that they have not seen. 20 steps of DPM++ 2M Karras; "
@@ -206,7 +206,7 @@ PARTS: dict[str, Part] = {
                                                                **{name: _A_ALL[name] for name in _ENDS}},
                                 _rising([CONFLICTING, *_ENDS], "image")),
     "figure 6": Part("The paper's figure 6: without a prompt, guidance scales from 1 to 10, all blocks, 10 DDIM "
-                     "steps. *Shape of the text* is here that of the picture. Without a prompt both sides of "
+                     "steps. *Shape of the text* is here that of the image prompt. Without a prompt both sides of "
                      "conflicting guidance are the same, so that every scale gives the same pictures.", _figure_6(),
                      tuple(Claim("image", "conflicting, scale 10", f"conflict-free, scale {scale}")
                            for scale in ("3", "5", "7.5", "10"))),
@@ -224,13 +224,13 @@ PARTS: dict[str, Part] = {
     "search, 20 steps": Part("20 steps of DPM++ 2M Karras, on the same pictures as the search before.",
                              {name: Arm(settings, **USUAL) for name, settings in _usual_search().items()},
                              held_out=False, reference="the authors'"),
-    "search, text kept": Part("10 DDIM steps, on more of the pictures of the search.",
+    "search, text kept": Part("10 DDIM steps, on more of the image prompts of the search.",
                               {name: Arm(settings, **FEW) for name, settings in _careful_search().items()},
                               held_out=False, reference="the authors'"),
     "attention": Part(
-        "The paper's figure 11: the share of attention that own keys have above the picture's, on the positive side, "
-        "by step, mean over the decoder's blocks. Above 0 own keys crowd out the picture's, as the paper finds. "
-        "10 DDIM steps.",
+        "The paper's figure 11: the share of attention that own keys have above the image prompt's, on the positive "
+        "side, by step, mean over the decoder's blocks. Above 0 own keys crowd out the image prompt's, as the paper "
+        "finds. 10 DDIM steps.",
         {name: _A[name] for name in (CONFLICTING, FREE, "stratified, 10 of 50", "stratified, 30 of 50")},
         (Claim("mean", FREE, CONFLICTING), Claim("mean", "stratified, 10 of 50", FREE),
          Claim("mean", "stratified, 30 of 50", "stratified, 10 of 50")), measured="shares", most=12),

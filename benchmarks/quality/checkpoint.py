@@ -48,7 +48,7 @@ def cases(pictures: Path, prompts: Path) -> list[Case]:
     lines = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
     found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found or not lines:
-        raise SystemExit(f"There are {len(found)} pictures in {pictures} and {len(lines)} prompts in {prompts}.")
+        raise SystemExit(f"There are {len(found)} image prompts in {pictures} and {len(lines)} prompts in {prompts}.")
     return [Case(picture, line, number) for picture in found for number, line in enumerate(lines)]
 
 

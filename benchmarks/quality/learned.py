@@ -57,7 +57,8 @@ class Dino:
         """Distance from the picture (DINO-C, where that is the condition) and between what was made (DINO-G)."""
         *of_made, of_picture = self.structure([*made, picture])
         between = [F.mse_loss(a, b) for a, b in combinations(of_made, 2)]
-        return {"structure from the picture": float(torch.stack([F.mse_loss(a, of_picture) for a in of_made]).mean()),
+        return {"structure from the image prompt": float(torch.stack([F.mse_loss(a, of_picture)
+                                                                      for a in of_made]).mean()),
                 "structure between noises": float(torch.stack(between).mean()) if between else 0.0}
 
     @torch.no_grad()

@@ -10,9 +10,10 @@ from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.measuring import Done
 from benchmarks.quality.trials import HELD_OUT, NOISES
 
-COLUMNS = {"text": "shape of the text", "pattern": "pattern of the picture", "colours": "colours of the picture",
-           "image": "both of the picture", "copied": "shape of the picture", "diversity": "diversity"}
-NAMES = {**COLUMNS, "mean": "own share above the picture's", "error": "error of the latent", "rows": "UNet rows"}
+COLUMNS = {"text": "shape of the text", "pattern": "pattern of the image prompt",
+           "colours": "colours of the image prompt", "image": "both of the image prompt",
+           "copied": "shape of the image prompt", "diversity": "diversity"}
+NAMES = {**COLUMNS, "mean": "own share above the image prompt's", "error": "error of the latent", "rows": "UNet rows"}
 AGREES, NOT_DECIDED, CONTRADICTED = "agrees", "**not decided**", "**contradicted**"
 VERDICTS = tuple(f"- {each}: " for each in (AGREES, NOT_DECIDED, CONTRADICTED))
 Known = Mapping[Done, Mapping[str, float]]
@@ -156,8 +157,8 @@ def _dominating(part: Part, arms: Mapping[str, Figures]) -> list[str]:
         return []
     found = dominating(arms, part.reference)
     if not found:
-        return [f"None is surely above *{part.reference}* in the picture's alignment without losing text."]
-    lines = [f"Surely above *{part.reference}* in the picture's alignment, and no lower in the text's:", "",
+        return [f"None is surely above *{part.reference}* in the image prompt's alignment without losing text."]
+    lines = [f"Surely above *{part.reference}* in the image prompt's alignment, and no lower in the text's:", "",
              "| | picture | text |", "| --- | --- | --- |"]
     ordered = sorted(found.items(), key=lambda item: -item[1]["image"].value)
     return ["\n".join(lines + [f"| {arm} | {_signed(gained['image'])} | {_signed(gained['text'])} |"

@@ -53,10 +53,10 @@ def refused(p, error: object) -> Exception:
 def made_without_us(p) -> str:
     """For a batch that was sampled although nobody came by."""
     if shared.state.interrupted or shared.state.skipped:
-        return "it was stopped before the picture could act; the infotext does not name InDetail"
+        return "it was stopped before the image prompt could act; the infotext does not name InDetail"
     sample = _sample_of(p)
     who = "another script" if _passes_on(sample, type(p).sample) else _named(sample)
-    return f"made without the picture: {who} samples in the host's place; the infotext does not name InDetail"
+    return f"made without the image prompt: {who} samples in the host's place; the infotext does not name InDetail"
 
 
 def _sample_of(p) -> Callable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib_indetail.webui.runtime import runtime
 from lib_indetail.webui.status import line
 
-NOTHING_KEPT = "Nothing is kept of earlier pictures."
+NOTHING_KEPT = "Nothing is kept of earlier image prompts."
 
 
 def kept() -> dict[str, int]:

@@ -22,9 +22,9 @@ from lib_indetail.webui.refusal import refusal
 from lib_indetail.webui.seeing import aligned
 
 ONE, TOGETHER = MODES = ("one picture per generation", "all together")
-HELP = "One picture per generation: a generation for each picture, all with the same seed. All together: up to eight " \
-       "pictures in one. They take the first picture's place in the accordion, and its settings; its reference mask " \
-       "is left out. A file that cannot be read is named and skipped."
+HELP = "One picture per generation: a generation for each image prompt, all with the same seed. All together: up to " \
+       "eight image prompts in one. They take the place of the accordion's first image prompt, and its settings; its " \
+       "reference mask is left out. A file that cannot be read is named and skipped."
 _ANY_PICTURE = Image.new("RGB", (1, 1))
 
 Source = tuple[str, Callable[[], Image.Image]]
@@ -44,9 +44,9 @@ class PictureFiles(gr.File):
 
 def controls(elem_id: Callable[[str], str]) -> list[gr.components.Component]:
     """Mode, files, subfolder."""
-    mode = gr.Radio(list(MODES), value=ONE, label="Pictures", elem_id=elem_id("mode"))
-    files = PictureFiles(label="Upload pictures", file_count="multiple", elem_id=elem_id("files"))
-    folder = gr.Textbox(label="Or all pictures of this subfolder of the picture folder; . is the folder itself",
+    mode = gr.Radio(list(MODES), value=ONE, label="Image prompts", elem_id=elem_id("mode"))
+    files = PictureFiles(label="Upload image prompts", file_count="multiple", elem_id=elem_id("files"))
+    folder = gr.Textbox(label="Or all pictures of this subfolder of the image prompt folder; . is the folder itself",
                         elem_id=elem_id("subfolder"), max_lines=1)
     gr.HTML(f"<p class='indetail-off'>{HELP}</p>", elem_classes="indetail")
     return [mode, files, folder]
@@ -55,15 +55,15 @@ def controls(elem_id: Callable[[str], str]) -> list[gr.components.Component]:
 def run(p, mode: str, files: Sequence[Any] | None, subfolder: str, folder: PictureFolder) -> processing.Processed:
     """Raises a Refusal with one sentence before anything is sampled, if there is nothing that could be."""
     if not switched_on(p):
-        raise refusal("InDetail is off: switch it on to use many pictures.", p)
+        raise refusal("InDetail is off: switch it on to use many image prompts.", p)
     try:
         if mode not in MODES:
-            raise BadSetting(f"Pictures must be one of {', '.join(MODES)}, not {reprlib.repr(mode)}.")
+            raise BadSetting(f"Image prompts must be one of {', '.join(MODES)}, not {reprlib.repr(mode)}.")
         sources = _uploaded(files) if files else _in_folder(folder, subfolder)
     except (BadSetting, BadPicture) as error:
         raise refusal(error, p) from None
     if settings(copy.copy(p), image=_ANY_PICTURE, reference_mask=None) is None:
-        raise refusal("Strength is 0: no picture would do anything.", p)
+        raise refusal("Strength is 0: no image prompt would do anything.", p)
     processing.fix_seed(p)
     return _one_by_one(p, sources) if mode == ONE else _together(p, sources)
 
@@ -72,19 +72,20 @@ def _uploaded(files: Sequence[Any]) -> list[Source]:
     """From the page; by API each is an object with name and data, or the data alone, as base64."""
     if isinstance(files, str) or not all(isinstance(file, str) or (isinstance(file, dict) and isinstance(
             file.get("data"), str)) for file in files):
-        raise BadSetting("Files must be a list of pictures as base64, or of objects with name and data.")
-    named = [{"name": f"picture {number}", "data": file} if isinstance(file, str) else file
+        raise BadSetting("Files must be a list of image prompts as base64, or of objects with name and data.")
+    named = [{"name": f"image prompt {number}", "data": file} if isinstance(file, str) else file
              for number, file in enumerate(files, 1)]
-    return [(str(file.get("name", f"picture {number}")), lambda file=file: decoded(file["data"]).rgba)
+    return [(str(file.get("name", f"image prompt {number}")), lambda file=file: decoded(file["data"]).rgba)
             for number, file in enumerate(named, 1)]
 
 
 def _in_folder(folder: PictureFolder, subfolder: Any) -> list[Source]:
     if not isinstance(subfolder, str) or not subfolder.strip():
-        raise BadSetting("Upload pictures, or name a subfolder of the picture folder (. is the folder itself).")
+        raise BadSetting("Upload image prompts, or name a subfolder of the image prompt folder (. is the folder "
+                         "itself).")
     names = folder.names_in(subfolder)
     if not names:
-        raise BadPicture(f"The picture folder has no pictures in {reprlib.repr(subfolder.strip())}.")
+        raise BadPicture(f"The image prompt folder has no pictures in {reprlib.repr(subfolder.strip())}.")
     return [(name, lambda name=name: folder.get(name)) for name in names]
 
 
@@ -95,7 +96,7 @@ def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
     for number, (name, opened) in enumerate(sources, 1):
         if shared.state.interrupted or shared.state.stopping_generation:
             break
-        shared.state.textinfo = f"picture {number} of {len(sources)}: {name}"
+        shared.state.textinfo = f"image prompt {number} of {len(sources)}: {name}"
         try:
             done.append(_generated(p, image=opened(), reference_mask=None))
         except (BadPicture, InDetailError) as error:
@@ -103,7 +104,7 @@ def _one_by_one(p, sources: Sequence[Source]) -> processing.Processed:
             p.comments.pop(f"InDetail: {error}", None)  # it stands in the summary
             shared.state.job_count -= p.n_iter
     shared.state.textinfo = None
-    return _joined(p, done, f"{len(done)} of {len(sources)} pictures were used", skipped)
+    return _joined(p, done, f"{len(done)} of {len(sources)} image prompts were used", skipped)
 
 
 def _together(p, sources: Sequence[Source]) -> processing.Processed:
@@ -114,12 +115,12 @@ def _together(p, sources: Sequence[Source]) -> processing.Processed:
         except BadPicture as error:
             skipped.append((name, str(error)))
     if len(pictures) > MOST_PICTURES:
-        raise refusal(f"At most {MOST_PICTURES} pictures can act together, not {len(pictures)}.", p)
+        raise refusal(f"At most {MOST_PICTURES} image prompts can act together, not {len(pictures)}.", p)
     done = []
     if pictures:
         places = [*pictures, *[None] * (MOST_PICTURES - len(pictures))]
         done.append(_generated(p, image=[{"image": picture, "reference_mask": None} for picture in places]))
-    return _joined(p, done, f"{len(pictures)} of {len(sources)} pictures were used together", skipped)
+    return _joined(p, done, f"{len(pictures)} of {len(sources)} image prompts were used together", skipped)
 
 
 def _generated(p, **changes: Any) -> processing.Processed:

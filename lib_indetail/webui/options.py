@@ -60,12 +60,13 @@ def add_options() -> None:
         shared.opts.add_option(name, info)
         return info
 
-    add("indetail_cache_mb", "Memory for inverted pictures, in MB",
-        "an inverted picture of 512x512 takes 3; 0 keeps none in memory",
+    add("indetail_cache_mb", "Memory for inverted image prompts, in MB",
+        "an inverted image prompt of 512x512 takes 3; 0 keeps none in memory",
         gr.Slider, {"minimum": 0, "maximum": 4096, "step": 16})
-    add("indetail_disk_mb", "Disk space for inverted pictures, in MB",
+    add("indetail_disk_mb", "Disk space for inverted image prompts, in MB",
         "so that they are still there after a restart; they lie in indetail_chains in the WebUI's data folder, and "
-        "show the pictures to whoever can read them; 0 is off", gr.Slider, {"minimum": 0, "maximum": 8192, "step": 16})
+        "show the image prompts to whoever can read them; 0 is off", gr.Slider,
+        {"minimum": 0, "maximum": 8192, "step": 16})
     add("indetail_bank_mb", "Memory for keys and values, in MB",
         "what later generations read in place of computing it; 20 steps at 512x512 take 550 with SD 1.5; -1 is a "
         "quarter of what is free, 0 is off", gr.Slider, {"minimum": -1, "maximum": 65535, "step": 1})
@@ -75,10 +76,10 @@ def add_options() -> None:
         "where the model or another extension leaves no way: otherwise such a generation is refused with a reason")
     add("indetail_inner", "Act in inner passes too",
         "generations that another extension starts inside one, such as ADetailer's")
-    add("indetail_folder", "Picture folder",
-        "the XYZ plot takes pictures from it by name, and pasted infotext finds its picture there; a relative folder "
-        "lies in the WebUI's data folder", restrict_api=True)
-    add("indetail_keep_mb", "Disk space for pictures and masks that come back with infotext, in MB",
+    add("indetail_folder", "Image prompt folder",
+        "the XYZ plot takes image prompts from it by name, and pasted infotext finds its image prompt there; a "
+        "relative folder lies in the WebUI's data folder", restrict_api=True)
+    add("indetail_keep_mb", "Disk space for image prompts and masks that come back with infotext, in MB",
         "they lie in indetail_kept in the WebUI's data folder, for whoever can read them, the oldest leave first; "
         "0 keeps none", gr.Slider, {"minimum": 0, "maximum": 8192, "step": 16})
     add("indetail_log", "Log level", "what InDetail writes to the console; DEBUG says most",

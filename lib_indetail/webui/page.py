@@ -26,12 +26,13 @@ from lib_indetail.webui.pictures import (
 from lib_indetail.webui.presets import HELP as PRESET_HELP
 from lib_indetail.webui.presets import PresetControls
 from lib_indetail.webui.preview import preview
+from lib_indetail.webui.report import report
 from lib_indetail.webui.status import last_run, plan_text, sizes_with
 
 TABS = ("txt2img", "img2img")
-HOST = ("prompt", "width", "height", "gallery")
+HOST = ("prompt", "width", "height", "gallery", "sampling", "scheduler")
 PICTURE_HEIGHT = 260
-SHOW_HELP = "Extra pictures behind the result: what the inversion holds, masks at latent size, shares of attention."
+SHOW_HELP = "Extra images behind the result: what the inversion holds, masks at latent size, shares of attention."
 
 
 class Pages:
@@ -48,15 +49,18 @@ class Pages:
         return self._pages[tab]
 
     def host_component(self, component: gr.components.Component, elem_id: str | None = None, **_) -> None:
-        """The host has made a component. The log below the result comes last: then everything is there."""
+        """The host has made a component. The text of the last result comes last: then everything is
+        there."""
         for tab, host in self._host.items():
             if elem_id in [f"{tab}_{name}" for name in HOST]:
                 host[elem_id.removeprefix(f"{tab}_")] = component
             if elem_id == f"{tab}_send_to_extras":
                 host["send_to_indetail"] = ToolButton("🎯", elem_id=f"{tab}_send_to_indetail",
                                                       tooltip="Send image to InDetail as its image prompt.")
-            if elem_id == f"html_log_{tab}" and tab in self._pages:
-                self._pages[tab].wire({**host, "html_log": component})
+            if elem_id == f"html_log_{tab}":
+                host["html_log"] = component
+            if elem_id == f"generation_info_{tab}" and tab in self._pages:
+                self._pages[tab].wire({**host, "generation_info": component})
 
 
 class Page:
@@ -87,10 +91,13 @@ class Page:
                 self.try_inversion = gr.Button("Preview inversion", size="sm", elem_id=elem_id("preview"))
                 self.show = gr.CheckboxGroup(list(SHOWN), label="Show", elem_id=elem_id("show"))
                 self.kept = gr.HTML(kept_text, elem_id=elem_id("kept"), elem_classes="indetail")
-                self.forget = gr.Button("Forget prepared pictures", size="sm", elem_id=elem_id("forget"))
+                self.forget = gr.Button("Forget prepared image prompts", size="sm", elem_id=elem_id("forget"))
+                self.copy_report = gr.Button("Copy for a report", size="sm", elem_id=elem_id("copy_report"))
+                self.report = gr.Textbox(label="Report", lines=8, max_lines=12, visible=False, interactive=False,
+                                         elem_id=elem_id("report"))
             gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
             self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)
-        for unsaved in (self.picture, self.reconstruction, self.task, self.pasted):
+        for unsaved in (self.picture, self.reconstruction, self.task, self.pasted, self.report):
             unsaved.do_not_save_to_config = True
 
     @property
@@ -136,6 +143,10 @@ class Page:
         host["html_log"].change(last_run, [host["html_log"], self.plan], self.last, **QUIET)
         host["html_log"].change(kept_text, None, self.kept, **QUIET)
         self.forget.click(forgotten_text, None, self.kept, **QUIET)
+        self.copy_report.click(lambda *said: gr.update(value=report(*said), visible=True),
+                               [host[name] for name in ("sampling", "scheduler", "generation_info", "html_log")],
+                               self.report, **QUIET
+                               ).then(None, self.report, None, _js=f"text => indetailCopy('{self.tab}', text)")
         host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,
                          _js="extract_image_from_gallery").then(None, _js=f"() => indetailOpen('{self.tab}')")
         self.try_inversion.click(preview, [self.picture, self.task, host["width"], host["height"], host["prompt"],

@@ -119,7 +119,7 @@ def _hashes(number: int, given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
 
 
 def _missing(name: str, number: int, wanted: str, another: bool) -> str:
-    what = ("picture" if name == "image" else name.replace("_", " ")) + ("" if number == 1 else f" {number}")
+    what = ("image prompt" if name == "image" else name.replace("_", " ")) + ("" if number == 1 else f" {number}")
     if another:
         return f"These settings were used with another {what} ({wanted}), which is not here; yours is kept."
     return f"The {what} of these settings ({wanted}) is not here any more: drop it in. " \

@@ -11,12 +11,12 @@ from lib_indetail.image_prompt import painted
 from lib_indetail.request import ALWAYS_OWN, FURTHER, IF_OWN, numbered
 from lib_indetail.webui.controls import QUIET, controls
 
-MASKS = {"reference_mask": ("Reference mask", "Paint on the picture",
-                            "What to take of the picture: what is painted, or white."),
+MASKS = {"reference_mask": ("Reference mask", "Paint on the image prompt",
+                            "What to take of the image prompt: what is painted, or white."),
          "output_mask": ("Output mask", "Paint on an empty image",
-                         "Where in the new image the picture acts: where it is painted, or white.")}
+                         "Where in the new image the image prompt acts: where it is painted, or white.")}
 OWN_LABEL = "Settings of its own"
-OWN_HELP = "Otherwise all but weight, strength and side are those of the first picture."
+OWN_HELP = "Otherwise all but weight, strength and side are those of the first image prompt."
 MASK_HEIGHT = 220
 PICTURE_HEIGHT = 200
 
@@ -75,9 +75,9 @@ class FurtherPictures:
         self.fields: Fields = {}
         self._buttons: dict[int, dict[str, gr.Button]] = {}
         self._groups: dict[int, gr.Group] = {}
-        with gr.Accordion("More pictures", open=False, elem_id=elem_id("more")), gr.Tabs(elem_id=elem_id("tabs")):
+        with gr.Accordion("More image prompts", open=False, elem_id=elem_id("more")), gr.Tabs(elem_id=elem_id("tabs")):
             for number in FURTHER:
-                with gr.Tab(f"Picture {number}", elem_id=elem_id(f"tab_{number}")):
+                with gr.Tab(f"Image prompt {number}", elem_id=elem_id(f"tab_{number}")):
                     self._build(number, lambda name, number=number: elem_id(f"{name}_{number}"))
 
     def _build(self, number: int, elem_id: Callable[[str], str]) -> None:

@@ -125,7 +125,7 @@ class Preparer:
         """`run` has the keys of the generation's banks. Raises Interrupted if the person stops it, BadPicture where
         nothing of it is left to read, CannotAct for NaN; nothing of an unfinished inversion is kept."""
         settings, number = wish.settings, wish.image.number
-        name = f"picture {number}" if one_of_several else "the picture"
+        name = f"image prompt {number}" if one_of_several else "the image prompt"
         fitted = wish.fitted(wish.image.picture)
         take = reading_mask(fitted, wish.image.take and wish.fitted(wish.image.take))
         tell(f"encoding {name}")
@@ -174,11 +174,11 @@ class Preparer:
         key = fingerprint.of_chain(model, settings, latent, text, wish.sigmas)
         chain = self._chains.get(key)
         if chain is not None:
-            return chain.to(devices.device), "the picture's inversion was still there"
+            return chain.to(devices.device), "the image prompt's inversion was still there"
         chain = self._store.get(key)
         if chain is not None:
             self._chains.put(key, chain, chain.bytes)
-            return chain.to(devices.device), "the picture's inversion was still there, on disk"
+            return chain.to(devices.device), "the image prompt's inversion was still there, on disk"
         begun = time.monotonic()
         layers = self_attention_layers(model.unet, settings.reading_blocks)
         with inversion_progress(f"inverting {name}") as report, undisturbed(model.unet), \
@@ -189,7 +189,7 @@ class Preparer:
             chain = prepare_chain(settings, inverter, reading.models[IMAGE], latent, wish.sigmas, kept)
         self._chains.put(key, chain.to("cpu"), chain.bytes)
         self._store.put(key, chain)
-        return chain, f"the picture was inverted in {time.monotonic() - begun:.1f} s"
+        return chain, f"the image prompt was inverted in {time.monotonic() - begun:.1f} s"
 
     def _record_ahead(self, model: HostModel, wish: Wish, chain: Chain, reading: Reading, name: str) -> str:
         """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it; and what it

@@ -15,7 +15,7 @@ from lib_indetail.webui.controls import QUIET
 from lib_indetail.webui.runtime import runtime
 from lib_indetail.webui.status import line
 
-HELP = {"preset": "Puts settings and task in the place of those of the page. Pictures and masks stay.",
+HELP = {"preset": "Puts settings and task in the place of those of the page. Image prompts and masks stay.",
         "preset_name": "For Save and Rename."}
 BUTTONS = {"Save": "save_preset", "Rename": "rename_preset", "Delete": "delete_preset"}
 

@@ -24,7 +24,7 @@ def tell(text: str | None) -> None:
 
 
 @contextlib.contextmanager
-def inversion_progress(doing: str = "inverting the picture") -> Iterator[Progress]:
+def inversion_progress(doing: str = "inverting the image prompt") -> Iterator[Progress]:
     """A part of the host's job at hand, with a text, and a line in the console, for as long as an inversion runs.
 
     It takes a quarter of what is left of the job. The number of jobs stays: the host's Interrupt asks for it.

@@ -36,10 +36,10 @@ def add_routes(demo, app: fastapi.FastAPI) -> None:
     router.add_api_route("/version", version, summary="InDetail's version")
     router.add_api_route("/settings", settings, summary="Every field that a request may have")
     router.add_api_route("/invert", invert, methods=["POST"], openapi_extra=_invert_body(),
-                         summary="What the model makes of a picture: inverted and sampled back without guidance")
-    router.add_api_route("/cache", kept.kept, summary="What is kept of inverted pictures")
+                         summary="What the model makes of an image prompt: inverted and sampled back without guidance")
+    router.add_api_route("/cache", kept.kept, summary="What is kept of inverted image prompts")
     router.add_api_route("/cache", kept.forget, methods=["DELETE"],
-                         summary="Forget all inverted pictures, also on disk")
+                         summary="Forget all inverted image prompts, also on disk")
     router.add_api_route("/presets", presets, summary="All presets, and what is not understood of them")
     router.add_api_route("/presets", save_preset, methods=["PUT"], summary="Save one: its name, and settings by name")
     router.add_api_route("/presets/rename", rename_preset, methods=["POST"], summary="Give one another name")
@@ -151,7 +151,7 @@ def _side(name: str, value: Any) -> int:
 def _invert_body() -> dict[str, Any]:
     """The request's schema for the host's OpenAPI page, from the table."""
     properties: dict[str, Any] = {
-        "image": {"type": "string", "description": "The picture, as base64 or as a data URI."},
+        "image": {"type": "string", "description": "The image prompt, as base64 or as a data URI."},
         "prompt": {"type": "string", "default": "", "description": "For the inversion text."},
         "width": {"type": "integer", "default": 512}, "height": {"type": "integer", "default": 512},
         "preset": {"type": "string", "description": "The name of settings that stand under the others."},

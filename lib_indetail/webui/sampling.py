@@ -135,7 +135,7 @@ class Run:
             say(p, NO_STRUCTURE, logging.WARNING)
         for prompt in self._request.prompts:
             for note in prompt.notes:
-                say(p, f"picture {prompt.number}: {note}", logging.WARNING)
+                say(p, f"image prompt {prompt.number}: {note}", logging.WARNING)
 
     def _in_this_pass(self, p) -> bool:
         """Of a hires fix's two passes the person may have chosen one."""
@@ -196,4 +196,4 @@ def _notes(prepared: Sequence[Prepared]) -> str:
     """What it took; which picture is meant, where there are several."""
     if len(prepared) == 1:
         return prepared[0].note
-    return "; ".join(f"picture {each.acting.number}: {each.note}" for each in prepared)
+    return "; ".join(f"image prompt {each.acting.number}: {each.note}" for each in prepared)

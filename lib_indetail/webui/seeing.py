@@ -83,4 +83,4 @@ def reconstruction(model: HostModel, wish: Wish, prepared: Prepared) -> tuple[Im
 
 
 def _title(name: str, prepared: Prepared, of_pass: str) -> str:
-    return f"{name} of picture {prepared.acting.number}{of_pass}"
+    return f"{name} of image prompt {prepared.acting.number}{of_pass}"

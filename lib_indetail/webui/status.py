@@ -14,9 +14,9 @@ from lib_indetail.request import DEFAULT_TASK
 from lib_indetail.webui.conflicts import standing_conflict
 from lib_indetail.webui.preparing import crop_warning
 
-OFF = "Off: pictures are made as without InDetail."
-STRENGTH_ZERO = "Strength is 0: pictures are made as without InDetail."
-NO_PICTURE = "Drop in a picture: new pictures will take over its fine details."
+OFF = "Off: images are made as without InDetail."
+STRENGTH_ZERO = "Strength is 0: images are made as without InDetail."
+NO_PICTURE = "Drop in an image prompt: new images will take over its fine details."
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
 Sizes = dict[int, tuple[int, int] | str]
 _RESULT = re.compile(r"(?:InDetail: |Error: (?=InDetail ))([^<\n]+)")
@@ -57,7 +57,7 @@ def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, re
         return line(NO_PICTURE, "warning")
     for number, size in acting.items():
         if isinstance(size, str):
-            return line(size if number == 1 else f"Picture {number}: {size}", "error", is_refused)
+            return line(size if number == 1 else f"Image prompt {number}: {size}", "error", is_refused)
     return _going_to_invert(acting, int(width), int(height), resize, task)
 
 
@@ -66,11 +66,11 @@ def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: s
             for number, size in sizes.items()}
     if len(sizes) == 1:
         (number, size), = sizes.items()
-        name = "The picture" if number == 1 else f"Picture {number}"
+        name = "The image prompt" if number == 1 else f"Image prompt {number}"
         said = f"{name} ({size[0]}x{size[1]}) will be inverted at {width}x{height}{cuts[number]}"
     else:
-        of_each = (cut.replace(" it ", f" picture {number} ", 1) for number, cut in cuts.items())
-        said = f"{len(sizes)} pictures will be inverted at {width}x{height}" + "".join(of_each)
+        of_each = (cut.replace(" it ", f" image prompt {number} ", 1) for number, cut in cuts.items())
+        said = f"{len(sizes)} image prompts will be inverted at {width}x{height}" + "".join(of_each)
     return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
 
 

@@ -26,7 +26,7 @@ def wishes(p, x: torch.Tensor, request: Request, say: Callable[[str], None], sig
     for image, images in _spread(p, len(x), request):
         texts = negatives if image.settings.side == "negative" else prompts
         if len(set(texts)) > 1 and not made:
-            say("the prompts of the batch differ; the picture was inverted with the first")
+            say("the prompts of the batch differ; the image prompt was inverted with the first")
         made.append(Wish(image, texts[0], width, height, *steps, sigmas, own, from_noise, part, inpainted, images))
     return made
 

@@ -49,7 +49,7 @@ def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
                      INVERSION_COST if name in _INVERTS_ANEW else 0.0, **choices)
     for number, name in itertools.product(FURTHER, ("weight", "strength", "lambda_image")):
         setting = Settings.__dataclass_fields__[name]
-        label = f"{setting.metadata['label']} of picture {number}"
+        label = f"{setting.metadata['label']} of image prompt {number}"
         yield option(PREFIX + label, _typed(setting), _apply(numbered(name, number)), _short,
                      _confirm(partial(_confirm_further, setting, number), label))
     yield option(PREFIX + "Task", str, _apply("task"), _short, _confirm(_confirm_tasks, "Task"),
@@ -57,8 +57,8 @@ def axes(option: Callable, folder: PictureFolder) -> Iterator[Any]:
     yield option(PREFIX + "Preset", str, _apply("preset"), _short,
                  _confirm(partial(_confirm_together, name="preset"), "Preset"), INVERSION_COST,
                  choices=runtime.presets.names)
-    yield option(PREFIX + "Picture", str, partial(_apply_picture, folder), _short,
-                 _confirm(lambda p, values: [folder.get(value) for value in values], "Picture"), PICTURE_COST,
+    yield option(PREFIX + "Image prompt", str, partial(_apply_picture, folder), _short,
+                 _confirm(lambda p, values: [folder.get(value) for value in values], "Image prompt"), PICTURE_COST,
                  choices=folder.names)
 
 
@@ -141,7 +141,8 @@ def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | Non
 def _confirm_further(setting: dataclasses.Field, number: int, p, values: list) -> None:
     further = runtime.request(arguments(p), {"image": _ANY_PICTURE}).further
     if number not in [prompt.number for prompt in further]:
-        raise BadSetting(f"There is no picture {number} whose {setting.metadata['label'].lower()} could be plotted.")
+        label = setting.metadata["label"].lower()
+        raise BadSetting(f"There is no image prompt {number} whose {label} could be plotted.")
     _confirm_values(setting, p, values, numbered(setting.name, number))
 
 

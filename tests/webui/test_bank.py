@@ -151,7 +151,7 @@ def test_an_inversion_is_there_after_a_restart_and_the_same(host, picture):
     assert host.make(indetail=wish) == made
     state = host.get("/probe/state")[1]
     note, = state["notes"]
-    assert note.startswith("the picture's inversion was still there, on disk, and read at 6 noise levels in ")
+    assert note.startswith("the image prompt's inversion was still there, on disk, and read at 6 noise levels in ")
     assert state["calls"].count(1) == 0
 
 

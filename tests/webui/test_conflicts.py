@@ -59,7 +59,7 @@ def test_go_on_without_indetail_gives_the_plain_picture_and_says_so(host, pictur
 def test_going_on_is_not_for_bad_input(host):
     host.options(indetail_go_on=True)
     status, answer = host.ask(indetail={"image": None})
-    assert (status, "has no picture" in answer["detail"]) == (422, True)
+    assert (status, "has no image prompt" in answer["detail"]) == (422, True)
 
 
 def test_without_an_obstacle_nothing_is_skipped(host, picture):

@@ -121,8 +121,8 @@ def test_demofusion_is_refused_or_told_wherever_its_folder_stands(tmp_path_facto
             assert not any("InDetail" in text for text in json.loads(answer["info"])["infotexts"])
             assert not any("InDetail" in infotext(each) for each in made)
             comments = host.get("/probe/state")[1]["comments"]
-            assert "InDetail: made without the picture: another extension (b-others) samples in the host's place; " \
-                   "the infotext does not name InDetail." in comments
+            assert "InDetail: made without the image prompt: another extension (b-others) samples in the host's " \
+                   "place; the infotext does not name InDetail." in comments
         after = host.make(indetail={"image": picture})
         assert "InDetail image" in infotext(after[0]) and difference(after[0], host.make()[0]) > 2
     finally:
@@ -143,7 +143,7 @@ def test_a_batch_that_was_stopped_before_the_picture_could_act_does_not_name_it(
     assert status == 200
     first, second = json.loads(answer["info"])["infotexts"][-2:]
     assert "InDetail" not in first and "InDetail image" in second
-    assert any("it was stopped before the picture could act" in each
+    assert any("it was stopped before the image prompt could act" in each
                for each in among.get("/probe/state")[1]["comments"])
 
 

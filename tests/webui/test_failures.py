@@ -102,7 +102,7 @@ def test_many_pictures_stay_within_the_budget(host):
 
 
 def test_inner_generations_are_left_alone_unless_asked_for(host, picture):
-    for switch, expected in ((False, "left out of an inner pass"), (True, "the picture")):
+    for switch, expected in ((False, "left out of an inner pass"), (True, "the image prompt")):
         host.options(indetail_inner=switch)
         host.post("/probe/reset")
         host.post("/probe/nested")

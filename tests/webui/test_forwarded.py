@@ -160,8 +160,8 @@ def test_a_plots_pictures_reach_the_second_machine_which_has_no_such_folder(mach
         (place / name).write_bytes(base64.b64decode(each))
     labels, nothing = options(machines[0]), [0, "", []]
     made, _ = shared(machines, script_name="x/y/z plot", indetail=WISH, batch_size=4,
-                     script_args=[labels.index("[InDetail] Picture"), "a.png, b.png", [], *nothing, *nothing, False,
-                                  True, False, False, False, False, False, 0, True])
+                     script_args=[labels.index("[InDetail] Image prompt"), "a.png, b.png", [], *nothing, *nothing,
+                                  False, True, False, False, False, False, False, 0, True])
     wanted = [alone(machines, indetail={"image": each, **WISH}, batch_size=4)[0][0] for each in (picture, other)]
     assert alike(made[1:], wanted) == [True, True]
 

@@ -45,7 +45,7 @@ def test_the_api_makes_the_picture_again_from_its_infotext(host, picture):
     assert host.make(indetail=[True, picture], infotext=infotext(made)) == [made]
     host.options(indetail_keep_mb=0)
     status, answer = host.ask(infotext=infotext(made))
-    assert (status, "has no picture" in answer["detail"]) == (422, True)
+    assert (status, "has no image prompt" in answer["detail"]) == (422, True)
 
 
 def test_infotext_of_a_plain_picture_leaves_it_off(host):
@@ -105,4 +105,4 @@ def test_infotext_alone_makes_the_picture_again_by_api(host, picture):
     assert difference(base64.b64decode(answer["images"][0]), made) == 0
     host.options(indetail_keep_mb=0)
     status, answer = host.post("/sdapi/v1/txt2img", {"infotext": infotext(made)})
-    assert (status, "has no picture" in answer["detail"]) == (422, True)
+    assert (status, "has no image prompt" in answer["detail"]) == (422, True)

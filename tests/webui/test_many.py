@@ -66,8 +66,8 @@ def test_one_picture_per_generation_is_each_made_alone(host, pictures, folder, k
     wanted = [host.make(indetail={"image": picture, **WISH}, **kind) for picture in pictures]
     assert [same(*pair) for pair in zip(images, chain(*wanted))] == [True] * len(images)
     assert len(images) == 3 * len(wanted[0])
-    assert said == ("3 of 4 pictures were used. Skipped: set/broken.png (set/broken.png is not a picture that can be "
-                    "read).")
+    assert said == ("3 of 4 image prompts were used. Skipped: set/broken.png (set/broken.png is not a picture that can "
+                    "be read).")
     hashes = [picture_hash(decoded_picture(picture)) for picture in pictures]
     assert [digest in infotext(images[number * len(wanted[0])]) for number, digest in enumerate(hashes)] == [True] * 3
     assert host.get("/probe/state")[1]["hooks"] == 0
@@ -78,7 +78,7 @@ def test_all_together_are_pictures_of_one_generation(host, pictures):
     images, said = made(host, TOGETHER, [*uploaded, {"name": "bad.jpg", "data": "AAAA"}], "")
     wanted, = host.make(indetail={"image": pictures[0], **WISH, "images": [{"image": each} for each in pictures[1:]]})
     assert len(images) == 1 and same(images[0], wanted)
-    assert said.startswith("3 of 4 pictures were used together. Skipped: bad.jpg (")
+    assert said.startswith("3 of 4 image prompts were used together. Skipped: bad.jpg (")
 
 
 def test_the_accordions_other_values_hold_and_its_pictures_make_way(host, pictures):
@@ -101,20 +101,22 @@ def test_all_have_the_same_noise_with_a_random_seed(host, pictures):
 def test_the_progress_bar_says_which_picture_it_is(host, pictures):
     made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in zip("ab", pictures)], "")
     said = [text for text in host.get("/probe/state")[1]["doing"] if text]
-    assert all(text.startswith(("picture 1 of 2: a.png; InDetail: ", "picture 2 of 2: b.png; InDetail: "))
+    assert all(text.startswith(("image prompt 1 of 2: a.png; InDetail: ", "picture 2 of 2: b.png; InDetail: "))
                for text in said)
-    assert said[-1] == "picture 2 of 2: b.png; InDetail: sampling"
-    assert any(text.startswith("picture 1 of 2: a.png; InDetail: inverting the picture") for text in said)
+    assert said[-1] == "image prompt 2 of 2: b.png; InDetail: sampling"
+    assert any(text.startswith("image prompt 1 of 2: a.png; InDetail: inverting the image prompt") for text in said)
 
 
 @pytest.mark.parametrize(("args", "indetail", "said"), [
-    ((ONE, None, ""), WISH, "Upload pictures, or name a subfolder"), ((ONE, [], "../.."), WISH, "other places"),
-    ((ONE, None, "none"), WISH, "has no pictures in 'none'"), (("both", ["AAAA"], ""), WISH, "Pictures must be one of"),
+    ((ONE, None, ""), WISH, "Upload image prompts, or name a subfolder"), ((ONE, [], "../.."), WISH, "other places"),
+    ((ONE, None, "none"), WISH, "has no pictures in 'none'"),
+    (("both", ["AAAA"], ""), WISH, "Image prompts must be one of"),
     ((ONE, "AAAA", ""), WISH, "Files must be a list"), ((ONE, [{"name": "x"}], ""), WISH, "Files must be a list"),
     ((ONE, ["AAAA"], ""), {"enabled": False}, "InDetail is off"),
     ((ONE, ["AAAA"], ""), {"nodes": 0}, "Inversion nodes"),
-    ((ONE, ["AAAA"], ""), {"strength": 0.0}, "Strength is 0"), ((ONE, ["AAAA"], ""), WISH, "0 of 1 pictures were used"),
-    ((TOGETHER, ["AAAA"], ""), WISH, "0 of 1 pictures were used")], ids=str)
+    ((ONE, ["AAAA"], ""), {"strength": 0.0}, "Strength is 0"),
+    ((ONE, ["AAAA"], ""), WISH, "0 of 1 image prompts were used"),
+    ((TOGETHER, ["AAAA"], ""), WISH, "0 of 1 image prompts were used")], ids=str)
 def test_what_cannot_be_used_is_refused_before_any_call(host, args, indetail, said):
     status, answer = many(host, *args, indetail=indetail)
     assert status == 422 and said in answer["errors"], answer
@@ -123,13 +125,13 @@ def test_what_cannot_be_used_is_refused_before_any_call(host, args, indetail, sa
 
 def test_more_than_eight_do_not_go_together(host, pictures):
     status, answer = many(host, TOGETHER, [pictures[0]] * 9, "")
-    assert status == 422 and answer["errors"] == "At most 8 pictures can act together, not 9."
+    assert status == 422 and answer["errors"] == "At most 8 image prompts can act together, not 9."
 
 
 def test_interrupting_it_keeps_what_was_made_and_says_so(host, pictures):
     host.post("/probe/then", {"after": 25, "what": "interrupted"})
     images, said = made(host, ONE, pictures, "")
-    assert 1 <= len(images) < 3 and said.startswith(f"{len(images)} of 3 pictures")
+    assert 1 <= len(images) < 3 and said.startswith(f"{len(images)} of 3 image prompts")
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
@@ -154,7 +156,7 @@ def test_a_person_uploads_pictures_together(person, host, pictures):
     person.page.wait_for_timeout(1500)
     person.shot("folder")
     person.generate()
-    assert "4 of 5 pictures were used. Skipped: bad.png" in person.log()
+    assert "4 of 5 image prompts were used. Skipped: bad.png" in person.log()
     person.page.wait_for_function("() => document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 4",
                                   timeout=30_000)
     mode, files, subfolder = host.get("/probe/arguments")[1]["folder"]

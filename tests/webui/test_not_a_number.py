@@ -7,9 +7,10 @@ from PIL import Image
 
 from tests.webui.host import difference, encoded
 
-STAGES = {"NaN of the VAE": ("the VAE made NaN of the picture; try --no-half-vae", {}),
-          "NaN of the inversion": ("the inversion of the picture came to NaN", {}),
-          "NaN of the record": ("the record of the picture's keys and values came to NaN", {"inversion": "re-noise"})}
+STAGES = {"NaN of the VAE": ("the VAE made NaN of the image prompt; try --no-half-vae", {}),
+          "NaN of the inversion": ("the inversion of the image prompt came to NaN", {}),
+          "NaN of the record": ("the record of the image prompt's keys and values came to NaN",
+                                {"inversion": "re-noise"})}
 
 
 def dot(mode: str = "L") -> Image.Image:
@@ -36,8 +37,9 @@ def test_nan_of_ours_is_refused_with_its_stage(host, picture, stage):
 def test_the_second_of_two_pictures_is_named(host, picture):
     thin = encoded(Image.new("RGB", (4000, 3), "red"))
     status, answer = host.ask(indetail={"image": picture, "images": [{"image": thin, "resize": "fit"}]})
-    assert (status, answer["errors"]) == (422, "Picture 2: Nothing of the picture is left to read at 128x128: it is "
-                                               "thinner than one cell of 8 pixels; choose another resize mode.")
+    assert status == 422
+    assert answer["errors"] == ("Image prompt 2: Nothing of the image prompt is left to read at 128x128: it is thinner "
+                                "than one cell of 8 pixels; choose another resize mode.")
 
 
 def test_nan_is_passed_over_where_the_person_wants_that(host, picture):
@@ -49,7 +51,7 @@ def test_nan_is_passed_over_where_the_person_wants_that(host, picture):
 def test_nan_in_the_preview_is_said_too(host, picture):
     host.post("/probe/obstacle", {"what": "NaN of the inversion"})
     status, answer = host.post("/indetail/invert", {"image": picture, "width": 128, "height": 128})
-    assert status == 422 and "the inversion of the picture came to NaN" in answer["detail"]
+    assert status == 422 and "the inversion of the image prompt came to NaN" in answer["detail"]
 
 
 @pytest.mark.parametrize("name", ["mask", "transparency", "colour match", "one cell of the image"])
@@ -66,9 +68,9 @@ def test_one_cell_is_enough_to_read(host, picture, name):
 
 
 @pytest.mark.parametrize(("fields", "sentence"), [
-    ({"resize": "fit"}, "Nothing of the picture is left to read at 128x128: it is thinner than one cell"),
-    ({"reference_mask": "edge"}, "Nothing of the picture is left to read at 128x128: its reference mask"),
-    ({"reference_mask": "black"}, "The reference mask leaves nothing of the picture")])
+    ({"resize": "fit"}, "Nothing of the image prompt is left to read at 128x128: it is thinner than one cell"),
+    ({"reference_mask": "edge"}, "Nothing of the image prompt is left to read at 128x128: its reference mask"),
+    ({"reference_mask": "black"}, "The reference mask leaves nothing of the image prompt")])
 def test_a_picture_of_which_nothing_is_left_is_refused(host, fields, sentence):
     thin = Image.new("RGB", (4000, 3), "red")
     edge = Image.new("L", thin.size)

@@ -119,10 +119,10 @@ def test_the_log_level_is_the_persons(host, picture):
     host.make(indetail={"image": picture, "nodes": 10})
     said = lines()[before:]
     assert any(line.startswith("InDetail DEBUG: image variation, Settings(") for line in said)
-    assert any(line.startswith("InDetail INFO: the picture's inversion was still there") for line in said)
+    assert any(line.startswith("InDetail INFO: the image prompt's inversion was still there") for line in said)
     host.options(indetail_log="WARNING")
     assert host.ask(indetail={"image": None})[0] == 422
-    assert lines()[-1] == "InDetail ERROR: InDetail is on but has no picture: add one, or switch it off."
+    assert lines()[-1] == "InDetail ERROR: InDetail is on but has no image prompt: add one, or switch it off."
 
 
 def test_the_picture_folder_cannot_be_moved_by_the_api(host):

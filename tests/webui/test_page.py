@@ -20,7 +20,7 @@ def test_the_accordion_is_closed_and_off_in_both_tabs(browser, host):
 
 def test_a_picture_goes_in_and_its_details_come_out(person, picture):
     person.enable()
-    person.wait_for("plan", "Drop in a picture")
+    person.wait_for("plan", "Drop in an image prompt")
     person.shot("empty")
     person.drop(picture)
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_plan').innerText"
@@ -51,9 +51,9 @@ def test_two_browser_tabs_share_nothing(browser, host, picture, person):
 def test_without_a_picture_the_page_says_what_to_do(person):
     person.enable()
     person.generate()
-    assert "has no picture" in person.log()
+    assert "has no image prompt" in person.log()
     person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_last').innerText"
-                                  ".includes('has no picture')", timeout=20_000)
+                                  ".includes('has no image prompt')", timeout=20_000)
 
 
 def test_a_task_sets_and_greys_what_it_fixes(person, picture):
@@ -88,12 +88,12 @@ def test_what_is_kept_is_said_and_can_be_forgotten(person, picture):
     person.enable()
     person.drop(picture)
     person.open_advanced()
-    person.wait_for("kept", "Nothing is kept of earlier pictures.")
+    person.wait_for("kept", "Nothing is kept of earlier image prompts.")
     person.generate()
     person.wait_for("kept", "noise levels with keys and values: 4")
     person.shot("kept")
     person.own("forget").click()
-    person.wait_for("kept", "Nothing is kept of earlier pictures.")
+    person.wait_for("kept", "Nothing is kept of earlier image prompts.")
     person.generate("a heart")
     person.wait_for("kept", "inversions: 1")
 

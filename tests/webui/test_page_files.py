@@ -64,7 +64,7 @@ def test_a_drawing_becomes_pixels_in_every_field(opened, act, field):
 
 def test_a_generation_takes_a_drawings_details(opened, host):
     choose(opened, "logo.svg", SVG, "image/svg+xml")
-    opened.wait_for("plan", "The picture (1024x1024) will be inverted at 128x128")
+    opened.wait_for("plan", "The image prompt (1024x1024) will be inverted at 128x128")
     opened.generate()
     assert f"InDetail image: {picture_hash(held(opened).convert('RGB'))}" in infotext(opened.result())
     opened.shot("a-drawing")
@@ -86,7 +86,7 @@ def test_a_refused_file_leaves_no_thumbnail_where_a_picture_was(opened, picture)
     opened.wait_for("plan", "The image is broken")
     opened.page.wait_for_selector(".indetail-thumbnail", state="detached")
     opened.enable()  # closed and off
-    opened.wait_for("plan", "Off: pictures are made as without InDetail.")
+    opened.wait_for("plan", "Off: images are made as without InDetail.")
     assert opened.page.locator(".indetail-thumbnail").count() == 0
 
 
@@ -131,11 +131,11 @@ def test_what_a_generation_refuses_later_stands_in_the_accordion(opened, host):
     opened.open_advanced()
     opened.own("resize").locator("input[value=fit]").check()
     opened.generate()
-    opened.wait_for("last", "Last run: Nothing of the picture is left to read at 128x128: it is thinner than one cell")
+    opened.wait_for("last", "Last run: Nothing of the image prompt is left to read at 128x128: it is thinner than one")
     assert "indetail-error" in opened.own("last").inner_html()
     host.post("/probe/obstacle", {"what": "NaN of the VAE"})
     opened.own("image").locator("button[aria-label=Clear]").click()
     opened.drop(encoded(Image.new("RGB", (128, 128), "red")))
     opened.generate()
-    opened.wait_for("last", "Last run: InDetail cannot act: the VAE made NaN of the picture; try --no-half-vae.")
+    opened.wait_for("last", "Last run: InDetail cannot act: the VAE made NaN of the image prompt; try --no-half-vae.")
     assert opened.log().startswith("Error: InDetail cannot act: the VAE made NaN")

@@ -49,7 +49,7 @@ def test_a_picture_is_added_and_removed(adding, other):
     adding.set("weight_2", 0.5)
     adding.generate()
     assert "InDetail 2 image" in shown(adding) and "InDetail 2 weight: 0.5" in shown(adding)
-    adding.wait_for("last", "picture 2: the picture was inverted")
+    adding.wait_for("last", "image prompt 2: the image prompt was inverted")
     adding.shot("two-pictures")
     adding.own("image_2").locator("button[aria-label=Clear]").click()
     adding.generate()
@@ -58,13 +58,14 @@ def test_a_picture_is_added_and_removed(adding, other):
 
 
 def test_the_status_line_speaks_of_all_pictures(adding, picture):
-    adding.wait_for("plan", "2 pictures will be inverted at 128x128.")
+    adding.wait_for("plan", "2 image prompts will be inverted at 128x128.")
     adding.own("image").locator("button[aria-label=Clear]").click()
-    adding.wait_for("plan", "Picture 2 (128x128) will be inverted at 128x128.")
+    adding.wait_for("plan", "Image prompt 2 (128x128) will be inverted at 128x128.")
     adding.drop(encoded(Image.new("RGB", (128, 64), "red")))
-    adding.wait_for("plan", "2 pictures will be inverted at 128x128; cropping picture 1 to shape cuts off 50% of it.")
+    adding.wait_for("plan", "2 image prompts will be inverted at 128x128; cropping image prompt 1 to shape cuts off "
+                            "50% of it.")
     adding.set("strength", 0)
-    adding.wait_for("plan", "Picture 2 (128x128) will be inverted at 128x128.")
+    adding.wait_for("plan", "Image prompt 2 (128x128) will be inverted at 128x128.")
     adding.own("image_2").locator("button[aria-label=Clear]").click()
     adding.wait_for("plan", "Strength is 0")
 
@@ -82,7 +83,7 @@ def test_a_further_picture_has_settings_of_its_own_if_asked(adding):
 
 
 def test_the_other_tabs_are_the_same(adding, other):
-    adding.own("tabs").locator("button", has_text="Picture 8").click()
+    adding.own("tabs").locator("button", has_text="Image prompt 8").click()
     adding.drop(other, "image_8")
     adding.generate()
     assert "InDetail 8 image" in shown(adding) and "InDetail 3" not in shown(adding)
@@ -130,14 +131,14 @@ def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(b
     one.enable()
     one.drop(picture)
     one.own("more").locator(".label-wrap").first.click()
-    one.own("tabs").locator("button", has_text="Picture 3").click()
+    one.own("tabs").locator("button", has_text="Image prompt 3").click()
     one.drop(other, "image_3")
     one.send_from_png_info(made)
-    one.wait_for("notice", "The picture 2 of these settings")
+    one.wait_for("notice", "The image prompt 2 of these settings")
     one.wait_for("notice", "The output mask of these settings")
     one.page.wait_for_function("() => !document.querySelector('#script_txt2img_indetail_image_3 img')")
     assert one.has_picture() and one.own("own_2").locator("input").is_checked()
-    one.own("tabs").locator("button", has_text="Picture 2").click()
+    one.own("tabs").locator("button", has_text="Image prompt 2").click()
     assert (one.number("weight_2").input_value(), one.number("lambda_image_2").input_value()) == ("0.4", "0.2")
     one.shot("restored-two")
     one.drop(other, "image_2")
@@ -196,7 +197,7 @@ def test_a_further_picture_that_is_none_is_named(adding):
         {"name": "broken.png", "mimeType": "image/png", "buffer": base64.b64decode("aGVsbG8=")})
     adding.page.wait_for_timeout(1500)
     adding.generate()
-    assert "Picture 2: " in adding.log()
+    assert "Image prompt 2: " in adding.log()
 
 
 def test_send_to_img2img_takes_all_pictures_and_masks_along(adding):

@@ -168,7 +168,7 @@ def test_a_plots_errors_are_shown(person, picture):
     assert person.log().startswith("InDetail: X axis, Lambda: must be a number from 0.0 to 1.0, not 2.0.")
     person.own("image").locator("button[aria-label=Clear]").click()
     plot(person, ("Lambda", "0.2, 0.5"))
-    person.wait_for("last", "has no picture")
+    person.wait_for("last", "has no image prompt")
     person.shot("plot-without-a-picture")
 
 
@@ -196,7 +196,7 @@ def test_the_accordion_speaks_the_persons_language(language, browser, host, pict
     words = json.loads((ROOT / "localizations" / f"{language}.json").read_text(encoding="utf-8"))
     other = Person(browser, host)
     other.enable()
-    other.wait_for("plan", words["Drop in a picture: new pictures will take over its fine details."])
+    other.wait_for("plan", words["Drop in an image prompt: new images will take over its fine details."])
     other.open_advanced()
     shown = other.own("enabled").inner_text()
     for setting in host.get("/indetail/settings")[1]["settings"]:
@@ -219,7 +219,8 @@ def test_the_settings_page_has_our_section(person):
     person.page.locator("#tabs > .tab-nav button", has_text="Settings").click()
     person.page.locator("#settings > .tab-nav button", has_text="InDetail").click()
     shown = person.page.locator("#settings_indetail").inner_text()
-    for label in ("Memory for inverted pictures, in MB", "Task that the page starts with", "Go on without InDetail",
-                  "Act in inner passes too", "Picture folder", "Disk space for pictures and masks", "Log level"):
+    for label in ("Memory for inverted image prompts, in MB", "Task that the page starts with",
+                  "Go on without InDetail", "Act in inner passes too", "Image prompt folder",
+                  "Disk space for image prompts and masks", "Log level"):
         assert label in shown
     person.shot("settings")

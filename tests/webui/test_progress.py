@@ -63,7 +63,7 @@ def test_the_bar_goes_forward_with_a_text_at_every_moment(host, picture, name, c
     ours = [number for number, (_, text) in enumerate(seen) if "InDetail: " in text]
     assert all(text for _, text in seen[ours[0]:ours[-1]])
     said = {re.sub(r", \d+ of \d+$", "", text) for _, text in seen if text}
-    names = ["the picture"] if count == 1 else ["picture 1", "picture 2"]
+    names = ["the image prompt"] if count == 1 else ["image prompt 1", "image prompt 2"]
     assert {f"InDetail: inverting {each}" for each in names} <= said and "InDetail: sampling" in said
     assert seen[-1][1] in ("", "InDetail: sampling") and host.get("/sdapi/v1/progress")[1]["textinfo"] is None
 
@@ -71,7 +71,8 @@ def test_the_bar_goes_forward_with_a_text_at_every_moment(host, picture, name, c
 def test_the_inversion_is_counted_in_its_text(host, picture):
     with watched(host) as seen:
         host.make(indetail={"image": picture, "nodes": 200})
-    counts = [int(found[1]) for _, text in seen if (found := re.search(r"inverting the picture, (\d+) of 200", text))]
+    counts = [int(found[1]) for _, text in seen
+              if (found := re.search(r"inverting the image prompt, (\d+) of 200", text))]
     assert len(counts) > 3 and counts == sorted(counts)
 
 
@@ -84,7 +85,8 @@ def test_the_folder_scripts_own_text_stands_in_front(host, picture):
     assert goes_forward(bar)
     texts = [text for _, text in seen]
     for number in (1, 2):
-        assert any(text.startswith(f"picture {number} of 2: picture {number}; InDetail: inverting") for text in texts)
+        begins = f"image prompt {number} of 2: image prompt {number}; InDetail: inverting"
+        assert any(text.startswith(begins) for text in texts)
     assert not any(text.count("InDetail: ") > 1 or text.count(" of 2: ") > 1 for text in texts)
 
 
@@ -95,16 +97,17 @@ def test_at_the_end_it_is_said_how_long_reading_took_and_of_what(host, picture):
         return " ".join(host.get("/probe/state")[1]["comments"])
 
     took = r"\d+\.\d s"
-    assert re.search(rf"InDetail: the picture was inverted in {took}, and read at 6 noise levels in {took}\.",
+    assert re.search(rf"InDetail: the image prompt was inverted in {took}, and read at 6 noise levels in {took}\.",
                      comments())
-    assert "InDetail: the picture's inversion was still there." in comments()
-    assert re.search(rf"the picture's inversion was still there, and read at 6 noise levels in {took}",
+    assert "InDetail: the image prompt's inversion was still there." in comments()
+    assert re.search(rf"the image prompt's inversion was still there, and read at 6 noise levels in {took}",
                      comments(blocks="all"))
     host.options(indetail_bank_mb=0)
     assert "; there is no room for 6 noise levels, which are read while sampling." in comments()
     host.options(indetail_bank_mb=-1)
     several = comments(images=[{"image": turned(picture)}], guidance=0.5)
-    assert re.search(rf"picture 2: the picture was inverted in {took}, and read at 12 noise levels in {took}", several)
+    assert re.search(rf"image prompt 2: the image prompt was inverted in {took}, and read at 12 noise levels in {took}",
+                     several)
 
 
 def test_nothing_is_told_where_it_is_off(host, picture):

@@ -69,7 +69,7 @@ def test_invert_answers_with_the_reconstruction_and_how_far_it_is_off(host, pict
     assert "still there" in host.post("/indetail/invert", body)[1]["note"]
 
 
-BAD = [({}, "has no picture"), ({"image": 5}, "not 5"), ({"image": "x"}, "base64"), ({"y": 2}, "no field 'y'"),
+BAD = [({}, "has no image prompt"), ({"image": 5}, "not 5"), ({"image": "x"}, "base64"), ({"y": 2}, "no field 'y'"),
        ({"width": 130}, "Width must be a multiple of 8 from 64 to 4096"), ({"height": 1e9}, "Height"),
        ({"width": "512"}, "Width"), ({"height": True}, "Height"), ({"prompt": None}, "Prompt must be a text"),
        ({"enabled": False}, "off, or its strength is 0"), ({"strength": 0}, "strength is 0"), ({"nodes": 0}, "nodes"),

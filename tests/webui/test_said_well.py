@@ -16,7 +16,7 @@ MISTAKES = {
     "a bad value": dict(indetail={"image": "{picture}", "strength": 7.25}),
     "a bad file": dict(indetail={"image": "bm8gcGljdHVyZSBhdCBhbGw="}),
     "a path": dict(indetail={"image": "/home/me/cat.png"}),
-    "no picture": dict(indetail={}),
+    "no image prompt": dict(indetail={}),
     "an unknown field": dict(indetail={"image": "{picture}", "lambda": 0.5}),
     "a thin picture": dict(indetail={"image": "{thin}", "resize": "fit"}),
     "the folder script without pictures": dict(indetail={"image": "{picture}"}, script_name="InDetail folder",
@@ -107,7 +107,7 @@ def test_a_profile_that_cannot_be_used_is_told_and_the_picture_is_read(host):
     data = io.BytesIO()
     Image.new("RGB", (128, 128), "orange").save(data, "PNG", icc_profile=b"junk" * 40)
     _, *lines = said(host, lambda: host.make(indetail={"image": encoded(data.getvalue())}))
-    sentence = "picture 1: its colour profile cannot be used, so its colours are read as sRGB"
+    sentence = "image prompt 1: its colour profile cannot be used, so its colours are read as sRGB"
     assert [line for line in lines if "InDetail" in line] == [f"InDetail WARNING: {sentence}"]
     assert f"InDetail: {sentence}." in host.get("/probe/state")[1]["comments"]
 

@@ -42,8 +42,9 @@ def test_extra_pictures_come_last_and_change_no_other(host, picture, kind):
     plain = host.make(indetail=wish, **kind)
     made, texts = asked(host, {**wish, "show": ALL}, **kind)
     assert [same(*pair) for pair in zip(made, plain)] == [True] * len(plain)
-    assert texts[len(plain):] == ["InDetail: Output mask of picture 1", "InDetail: Reconstruction of picture 1",
-                                  "InDetail: Attention of picture 1"]
+    assert texts[len(plain):] == ["InDetail: Output mask of image prompt 1",
+                                  "InDetail: Reconstruction of image prompt 1",
+                                  "InDetail: Attention of image prompt 1"]
     assert len(made) == len(texts) == len(plain) + 3
     assert host.get("/probe/state")[1]["hooks"] == 0
 
@@ -64,9 +65,9 @@ def test_hires_has_them_for_both_passes_and_several_pictures_for_each(host, pict
                                                                                  "reference_mask": LEFT}]}
     texts = asked(host, wish, **KINDS["hires"])[1]
     assert texts[1:] == [f"InDetail: {name}" for name in (
-        "Reference mask of picture 2, first pass", "Attention of picture 1, first pass",
-        "Attention of picture 2, first pass", "Reference mask of picture 2, second pass",
-        "Attention of picture 1, second pass", "Attention of picture 2, second pass")]
+        "Reference mask of image prompt 2, first pass", "Attention of image prompt 1, first pass",
+        "Attention of image prompt 2, first pass", "Reference mask of image prompt 2, second pass",
+        "Attention of image prompt 1, second pass", "Attention of image prompt 2, second pass")]
 
 
 def test_a_stratified_pass_shows_its_lambda_and_a_black_mask_nothing(host, picture):
@@ -85,7 +86,7 @@ def test_they_stand_behind_controlnets_maps(controlled, picture):
     wish = {"image": picture, **WISH, "show": ["attention"]}
     made, texts = asked(controlled, wish, **units({}))
     without = controlled.make(indetail={"image": picture, **WISH}, **units({}))
-    assert len(made) == len(texts) == len(without) + 1 and texts[-1] == "InDetail: Attention of picture 1"
+    assert len(made) == len(texts) == len(without) + 1 and texts[-1] == "InDetail: Attention of image prompt 1"
 
 
 def test_an_interrupted_inversion_shows_nothing_and_leaves_nothing(host, picture):

@@ -257,9 +257,9 @@ def test_infotext_and_the_pictures_give_the_same_bytes(host, picture, other):
 
 def test_axes_of_a_further_picture(host, picture, other):
     wish = {"image": picture, **WISH, "images": [{"image": other}]}
-    made = cells(host, wish, x=(".Weight of picture 2", "0.25, 1"), y=(".Lambda of picture 2", "0.2, 0.9"))
+    made = cells(host, wish, x=(".Weight of image prompt 2", "0.25, 1"), y=(".Lambda of image prompt 2", "0.2, 0.9"))
     wanted = [host.make(indetail={**wish, "images": [{"image": other, "weight": weight, "lambda_image": each}]})[0]
               for each in (0.2, 0.9) for weight in (0.25, 1)]
     assert [same(*pair) for pair in zip(made, wanted)] == [True] * 4
-    status, answer = plot(host, wish, x=(".Weight of picture 3", "0.5"))
-    assert status == 422 and "There is no picture 3" in answer["errors"]
+    status, answer = plot(host, wish, x=(".Weight of image prompt 3", "0.5"))
+    assert status == 422 and "There is no image prompt 3" in answer["errors"]

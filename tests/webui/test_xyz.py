@@ -64,8 +64,8 @@ def test_there_is_an_axis_for_every_setting_task_preset_and_picture(host):
     ours = [label for label in options(host) if label.startswith("[InDetail] ")]
     assert len(ours) == len(set(ours)) == len(SETTINGS) + 3 + 3 * len(FURTHER)
     for label in ("Strength", "Lambda", "Stratified until", "Conflict-free guidance", "Start", "End",
-                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text", "Picture",
-                  "Preset", "Weight of picture 2", "Lambda of picture 8"):
+                  "Replacement until", "Inversion", "Inversion nodes", "Task", "Blocks", "Inversion text",
+                  "Image prompt", "Preset", "Weight of image prompt 2", "Lambda of image prompt 8"):
         assert f"[InDetail] {label}" in ours
 
 
@@ -104,11 +104,11 @@ def test_the_hosts_range_syntax(host, picture, label, written, values):
     ((".Lambda", "0.5, half"), "X axis, Lambda: must be a number from 0.0 to 1.0, not 'half'."),
     ((".Lambda", "0.5, nan"), "X axis, Lambda: must be a number from 0.0 to 1.0, not nan."),
     ((".Inversion nodes", "5, 5.5"), "X axis, Inversion nodes: must be a whole number from 1 to 500, not '5.5'."),
-    ((".Strength of picture 2", "0.5"), "X axis, Strength of picture 2: There is no picture 2"),
+    ((".Strength of image prompt 2", "0.5"), "X axis, Strength of image prompt 2: There is no image prompt 2"),
     ((".Lambda", "0.5, 0.7, 1.6"), "not 1.6."), ((".Inversion nodes", "0"), "Inversion nodes: must be a whole number"),
     ((".Blocks", "decoder, encoder"), "X axis, Blocks: must be one of decoder, middle and decoder, all, not 'encoder'"),
     ((".Task", "portrait"), "X axis, Task: must be one of"),
-    ((".Picture", "nothing.png"), "X axis, Picture: The picture folder has no picture 'nothing.png'"),
+    ((".Picture", "nothing.png"), "X axis, Image prompt: The image prompt folder has no picture 'nothing.png'"),
     ((".Picture", "../outside.png"), "not read"), ((".Picture", "cloth/../../outside.png"), "not read"),
     ((".Picture", "{outside}"), "not read"), ((".Picture", "~/a.png"), "not read")])
 def test_what_cannot_be_plotted_is_refused_before_the_first_cell(host, picture, folder, axis, sentence):
