@@ -59,8 +59,8 @@ def main() -> None:
     windows = {f"{window} levels at once, {sweeps} x": lambda inverter, model, latent, sigmas, w=window, s=sweeps:
                inverter.one_pass(model, latent, sigmas, window=w, sweeps=s) for window, sweeps in WINDOWS}
     lines = ["## Kinds of inversion, 20 nodes, the embedded model", "",
-             f"Mean error of {PICTURES} pictures. One pass and parallel have the record in their calls; the others "
-             "need one more for each level.", "",
+             f"Mean error of {PICTURES} image prompts. One pass and parallel have the record in their calls; the "
+             "others need one more for each level.", "",
              "| | UNet calls | rows | reconstruction error |", "| --- | --- | --- | --- |"]
     for name, invert in {**kinds, **windows}.items():
         calls, rows, error = studio.measured(invert)

@@ -27,7 +27,7 @@ Warm costs the extra attention alone: no more with steps, batch size or pictures
 attention's share of a step grows with the square of the tokens until it is most of it. No bank adds one call of one row
 to each step, which weighs the less the larger the batch; one pass adds the same and one call more. The bank grows with
 steps and tokens, and not with batch size. A narrow UNet has a larger share of attention than a real one."""
-SHOWN = dict(steps="steps", size="width and height", batch="batch size", cached="other pictures in the bank")
+SHOWN = dict(steps="steps", size="width and height", batch="batch size", cached="other image prompts in the bank")
 
 
 def case(unet: nn.Module, narrow: bool, rounds: int, device: torch.device, dtype: torch.dtype, steps: int, size: int,

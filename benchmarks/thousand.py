@@ -102,7 +102,7 @@ def section(seen: Seen) -> str:
     rows = "\n".join(f"| {name} | {budget / 1024:.0f} KB | {seen.most[name] / 1024:.0f} KB |"
                      for name, budget in BUDGETS.items())
     memory = ", ".join(f"{each:.0f}" for each in seen.memory_mb)
-    return f"""## {seen.pictures:,} pictures through small caches
+    return f"""## {seen.pictures:,} image prompts through small caches
 
 The embedded model, {SETTINGS.nodes} nodes and {REQUEST.steps} step each.
 
@@ -110,10 +110,10 @@ The embedded model, {SETTINGS.nodes} nodes and {REQUEST.steps} step each.
 | --- | --- | --- |
 {rows}
 
-At most {seen.files} files. {seen.again} pictures came again: {seen.found['memory']} were found in memory,
+At most {seen.files} files. {seen.again} image prompts came again: {seen.found['memory']} were found in memory,
 {seen.found['disk']} on disk, {seen.found['nowhere']} nowhere. The largest difference from the first time is
 {seen.worst:g}.
-Highest use of memory by the process after every 100 pictures, in MB: {memory}.
+Highest use of memory by the process after every 100 image prompts, in MB: {memory}.
 """
 
 

@@ -129,7 +129,7 @@
             button.classList.add("indetail-copied");
             setTimeout(() => button.classList.remove("indetail-copied"), 3000);
         } catch {
-            element(tab, "report")?.querySelector("textarea")?.select();
+            setTimeout(() => element(tab, "report")?.querySelector("textarea")?.select(), 300);
         }
     };
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from lib_indetail.errors import BadSetting
 
+MOST_NAMED = 12
+
 
 def number(label: str, default: float, low: float, high: float, step: float, infotext: str, help: str,
             advanced: bool = False):
@@ -35,9 +37,14 @@ def varying(label: str, default: str, check: Callable[[str, str], object], names
 
 
 def no_such(kind: str, name: Any, known: Sequence[str]) -> BadSetting:
-    """An error that says what was probably meant."""
+    """An error that says what was probably meant, or what there is; where that is much, where it is listed."""
     likely = difflib.get_close_matches(str(name), known)
-    hint = f"you may mean {', '.join(likely)}" if likely else "the README's table has them all"
+    if likely:
+        hint = f"you may mean {', '.join(likely)}"
+    elif len(known) > MOST_NAMED:
+        hint = "docs/settings.md has them all"
+    else:
+        hint = f"there are {', '.join(known)}" if known else "there are none"
     return BadSetting(f"There is no {kind} {reprlib.repr(name)}; {hint}.")
 
 
@@ -92,7 +99,7 @@ def _number(text: str) -> float | None:
 
 
 def markdown_table(of: type) -> str:
-    """The README's table of a dataclass of settings."""
+    """The table of a dataclass of settings in docs/settings.md."""
     lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
     for setting in dataclasses.fields(of):
         meta = setting.metadata

@@ -118,7 +118,7 @@ def test_a_start_that_is_not_before_the_end_is_refused_unless_nothing_acts(start
 
 
 @pytest.mark.parametrize(("name", "hint"), [("lambda_imge", "you may mean lambda_image."), ("strenght", "strength"),
-                                            ("zzz", "the README's table has them all.")])
+                                            ("zzz", "docs/settings.md has them all.")])
 def test_an_unknown_name_is_refused_with_what_was_probably_meant(name, hint):
     with pytest.raises(BadSetting, match=rf"There is no setting '{name}'; .*{hint}"):
         Settings.of({name: 0.5})

@@ -195,9 +195,9 @@ PARTS: dict[str, Part] = {
     "peers": Part("20 steps of DPM++ 2M Karras, guidance scale 5. The image prompt is inverted and read with the empty "
                   "text; by reference_only's rule (at two fidelities) with the prompt, as there.", _peers(),
                   reference="the authors' settings"),
-    "ahead": Part("What the searches below found, on pictures that they have not seen. 20 steps of DPM++ 2M Karras; "
-                  "20 nodes of the inversion in ours, 50 in the authors'. *Matched*: stratified to the end, with "
-                  "colour match.", _ahead(),
+    "ahead": Part("What the searches below found, on image prompts that they have not seen. 20 steps of DPM++ 2M "
+                  "Karras; 20 nodes of the inversion in ours, 50 in the authors'. *Matched*: stratified to the end, "
+                  "with colour match.", _ahead(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,
@@ -207,21 +207,22 @@ PARTS: dict[str, Part] = {
                                 _rising([CONFLICTING, *_ENDS], "image")),
     "figure 6": Part("The paper's figure 6: without a prompt, guidance scales from 1 to 10, all blocks, 10 DDIM "
                      "steps. *Shape of the text* is here that of the image prompt. Without a prompt both sides of "
-                     "conflicting guidance are the same, so that every scale gives the same pictures.", _figure_6(),
+                     "conflicting guidance are the same, so that every scale gives the same images.", _figure_6(),
                      tuple(Claim("image", "conflicting, scale 10", f"conflict-free, scale {scale}")
                            for scale in ("3", "5", "7.5", "10"))),
     "section E": Part("The paper's section E: what the negative side of guidance reads. All blocks, concatenation to "
                       "the end, 10 DDIM steps.",
-                      {"the same picture (conflicting)": _A_ALL[CONFLICTING],
-                       "another picture": Arm(_A_ALL[FREE].settings, unwanted=True, **FEW),
+                      {"the same image prompt (conflicting)": _A_ALL[CONFLICTING],
+                       "another image prompt": Arm(_A_ALL[FREE].settings, unwanted=True, **FEW),
                        "none (conflict-free)": _A_ALL[FREE]},
-                      _rising(["the same picture (conflicting)", "another picture", "none (conflict-free)"], "image")),
+                      _rising(["the same image prompt (conflicting)", "another image prompt",
+                               "none (conflict-free)"], "image")),
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
-    "search": Part("10 DDIM steps, on pictures that the other tables do not use.",
+    "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",
                    {name: Arm(settings, **FEW) for name, settings in _search().items()}, held_out=False,
                    reference="the authors'"),
-    "search, 20 steps": Part("20 steps of DPM++ 2M Karras, on the same pictures as the search before.",
+    "search, 20 steps": Part("20 steps of DPM++ 2M Karras, on the same image prompts as the search before.",
                              {name: Arm(settings, **USUAL) for name, settings in _usual_search().items()},
                              held_out=False, reference="the authors'"),
     "search, text kept": Part("10 DDIM steps, on more of the image prompts of the search.",

@@ -24,34 +24,38 @@ ABOUT = f"""# Evidence
 
 Made by `python -m benchmarks.quality` with the embedded model: a UNet of 10 million parameters that was trained for two
 hours on drawn shapes. **Nothing here was measured with a real checkpoint.** The model knows twelve patterns and nothing
-of photographs, faces or materials; it shows the method's mechanism and which settings carry more, not how good a
-picture of yours will be. `python -m benchmarks.quality.checkpoint` measures a checkpoint of yours in the WebUI.
+of photographs, faces or materials; it shows the method's mechanism and which settings carry more, not how good an
+image of yours will be. `python -m benchmarks.quality.checkpoint` measures a checkpoint of yours in the WebUI.
 
 Each section names the command that measures it; `python -m benchmarks.quality --report docs/evidence.md` then writes it
 in the place of the older one, with its plot, and with `--sheets` draws the contact sheets too.
 
-A trial is a picture of a combination of shape, pattern and colours that was never drawn in training, a prompt for
+A trial is an image prompt of a combination of shape, pattern and colours that was never drawn in training, a prompt for
 another shape, and {NOISES} noises, the same in every row of a table; 50 trials are {50 * NOISES} results a row. The
 inversion has {AUTHORS.nodes} nodes, as the authors', unless a row says otherwise. *Shape of the text*, *pattern* and
-*shape of the picture* are shares of results in which a small classifier sees them; *colours* is 1 less the distance of
-the mean colours inside the shapes, as a share of the largest; *both* is the mean of pattern and colours; *diversity*
-the mean difference between two noises. Behind ± stands half of the 95 % interval, a bootstrap over trials. **Bold**
-rows are beaten by no other one in both *both of the picture* and *shape of the text* (the Pareto front). Under a table
-stands what it says of the paper's claims: the mean difference between two rows, trial by trial, with its 95 % interval.
+*shape of the image prompt* are shares of results in which a small classifier sees them; *colours* is 1 less the
+distance of the mean colours inside the shapes, as a share of the largest; *both* is the mean of pattern and colours;
+*diversity* is the mean difference between two noises. Behind ± stands half of the 95 % interval, a bootstrap over
+trials. **Bold** rows are beaten by no other one in both *both of the image prompt* and *shape of the text* (the Pareto
+front). Under a table stands what it says of the paper's claims: the mean difference between two rows, trial by trial,
+with its 95 % interval.
 """
 
 
 def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = Path("docs/evidence"),
              before: str = "") -> str:
     """The whole report: a section for each part that was measured, over the trials that all its arms have; of other
-    parts the section that the report had `before`. Plots and sheets stand where there are files of them."""
+    parts the section that the report had `before`, and at the end its sections that are no part's. Plots and sheets
+    stand where there are files of them."""
     sections = _sections(before)
     for name, part in parts.items():
         if arms := by_arm(known, part):
             sections[_heading(name)] = "\n\n".join(
                 [_about(name, part, arms), table(arms, part.measured), *_shown(name, pictures),
                  *claims(part.claims, arms), *_dominating(part, arms)])
-    texts = [f"{heading}\n\n{sections[heading]}" for heading in map(_heading, parts) if heading in sections]
+    ordered = [heading for heading in map(_heading, parts) if heading in sections]
+    ordered += [heading for heading in sections if heading not in ordered]
+    texts = [f"{heading}\n\n{sections[heading]}" for heading in ordered]
     return "\n\n".join([ABOUT, *_summary("\n".join(texts)), *texts]).rstrip() + "\n"
 
 
@@ -159,7 +163,7 @@ def _dominating(part: Part, arms: Mapping[str, Figures]) -> list[str]:
     if not found:
         return [f"None is surely above *{part.reference}* in the image prompt's alignment without losing text."]
     lines = [f"Surely above *{part.reference}* in the image prompt's alignment, and no lower in the text's:", "",
-             "| | picture | text |", "| --- | --- | --- |"]
+             "| | image prompt | text |", "| --- | --- | --- |"]
     ordered = sorted(found.items(), key=lambda item: -item[1]["image"].value)
     return ["\n".join(lines + [f"| {arm} | {_signed(gained['image'])} | {_signed(gained['text'])} |"
                                for arm, gained in ordered])]

@@ -93,7 +93,7 @@ class Page:
                 self.kept = gr.HTML(kept_text, elem_id=elem_id("kept"), elem_classes="indetail")
                 self.forget = gr.Button("Forget prepared image prompts", size="sm", elem_id=elem_id("forget"))
                 self.copy_report = gr.Button("Copy for a report", size="sm", elem_id=elem_id("copy_report"))
-                self.report = gr.Textbox(label="Report", lines=8, max_lines=12, visible=False, interactive=False,
+                self.report = gr.Textbox(label="Report", lines=8, max_lines=12, visible=False, interactive=True,
                                          elem_id=elem_id("report"))
             gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
             self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)

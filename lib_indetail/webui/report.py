@@ -30,9 +30,9 @@ def report(sampler: str = "", scheduler: str = "", generation: str = "", log: st
 
 
 def _host() -> str:
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, gradio {gr.__version__}"
-    attention = shared.opts.cross_attention_optimization
-    return f"WebUI {git_tag().removeprefix('v')}, {versions}, {_device()}, attention {attention}, arguments {_arguments()}"
+    return ", ".join((f"WebUI {git_tag().removeprefix('v')}", f"Python {platform.python_version()}",
+                      f"torch {torch.__version__}", f"gradio {gr.__version__}", _device(),
+                      f"attention {shared.opts.cross_attention_optimization}", f"arguments {_arguments()}"))
 
 
 def _device() -> str:

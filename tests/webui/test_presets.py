@@ -51,7 +51,7 @@ def test_presets_are_renamed_and_deleted_and_what_is_wrong_is_refused(host, pict
                            delete(host, "One pass"), host.post("/indetail/presets/rename", {"name": "ours"})):
         assert status == 422 and answer["detail"].endswith("."), answer
     status, answer = host.ask(indetail={"image": picture, "preset": "mine"})
-    assert status == 422 and answer["errors"] == "There is no preset 'mine'; the README's table has them all."
+    assert status == 422 and "There is no preset 'mine'; there are Image variation, Structure-" in answer["errors"]
     assert host.get("/probe/state")[1]["calls"] == []
     assert delete(host, "ours")[0] == 200 and "ours" not in host.get("/indetail/presets")[1]["presets"]
 

@@ -1,4 +1,4 @@
-"""The README's examples of the API are run as they stand there, only smaller."""
+"""The examples of docs/api.md are run as they stand there, only smaller."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import Image
 
 from tests.webui.host import encoded
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "{url}" in block]
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+EXAMPLES = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "{url}" in block]
 SMALL = {"txt2img": {"width": 128, "height": 128, "steps": 4}, "invert": {"width": 128, "height": 128}}
 
 

@@ -1,0 +1,1 @@
+"""Makes all pictures of README and docs: `python -m illustrations`."""
