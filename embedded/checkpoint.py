@@ -10,15 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from embedded.control import ControlNet
+from embedded.files import CHECKPOINT, CONTROL, JUDGE, WEIGHTS, stored_scale
 from embedded.judge import Judge
-from embedded.model import HERE, AutoencoderKL, alphas_cumprod, build_unet
+from embedded.model import AutoencoderKL, alphas_cumprod, build_unet
 from embedded.text import TextEncoder
 from lib_indetail.noise import NoiseSchedule
-
-WEIGHTS = HERE / "weights"
-CHECKPOINT = WEIGHTS / "indetail_embedded.safetensors"
-CONTROL = WEIGHTS / "control_edge_embedded.safetensors"
-JUDGE = WEIGHTS / "judge.safetensors"
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
@@ -75,13 +71,6 @@ def load_model(path: Path = CHECKPOINT, *, scale: float | None = None, with_text
     scale = scale if scale is not None else stored_scale(path)
     return LatentDiffusion(*(m.eval().requires_grad_(False) for m in built), schedule, scale,
                            text.eval().requires_grad_(False) if text else None)
-
-
-def stored_scale(path: Path = CHECKPOINT) -> float:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return float((file.metadata() or {}).get("scale_factor", 0.18215))
 
 
 def load_control(path: Path = CONTROL, **changes) -> ControlNet:

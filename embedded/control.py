@@ -7,7 +7,8 @@ from ldm.modules.diffusionmodules.openaimodel import TimestepEmbedSequential
 from ldm.modules.diffusionmodules.util import timestep_embedding
 from torch import nn
 
-from embedded.model import UNET, build_unet
+from embedded.files import UNET
+from embedded.model import build_unet
 
 _HINT_WIDTHS = ((3, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 96, 2), (96, 96, 1), (96, 256, 2))
 

@@ -6,8 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from embedded.checkpoint import CHECKPOINT, CONTROL, stored_scale
-from embedded.model import CONTEXT_DIM, TEXT_TOWER, UNET, VAE
+from embedded.files import CHECKPOINT, CONTEXT_DIM, CONTROL, TEXT_TOWER, UNET, VAE, stored_scale
 
 
 def export(folder: Path) -> list[Path]:

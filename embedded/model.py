@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from embedded.files import UNET, VAE
 
 with contextlib.redirect_stdout(io.StringIO()):
     from ldm.modules.attention import CrossAttention
     from ldm.modules.diffusionmodules.model import Decoder, Encoder
     from ldm.modules.diffusionmodules.openaimodel import UNetModel
     from ldm.modules.distributions.distributions import DiagonalGaussianDistribution
-
-HERE = Path(__file__).resolve().parent
-TEXT_TOWER = HERE / "text_tower"
-CONTEXT_DIM = 64
-UNET = dict(image_size=16, in_channels=4, out_channels=4, model_channels=64, attention_resolutions=[1, 2, 4],
-            num_res_blocks=2, channel_mult=[1, 2, 2], num_heads=4, use_spatial_transformer=True,
-            transformer_depth=1, context_dim=CONTEXT_DIM, use_checkpoint=False, legacy=False)
-VAE = dict(double_z=True, z_channels=4, resolution=128, in_channels=3, out_ch=3, ch=64, ch_mult=[1, 1, 1, 1],
-           num_res_blocks=0, attn_resolutions=[], dropout=0.0)
 
 
 class SdpaCrossAttention(CrossAttention):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from embedded.model import TEXT_TOWER
+from embedded.files import TEXT_TOWER
 
 LAST_BIAS = 0.3  # keeps the mean of an embedding off zero: the WebUI's emphasis divides by it
 

@@ -15,7 +15,7 @@ from transformers import (
     ViTModel,
 )
 
-from embedded.model import TEXT_TOWER
+from embedded.files import TEXT_TOWER
 
 SIZE, PATCH = 32, 8
 SMALL = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from embedded.checkpoint import CHECKPOINT, CONTROL, JUDGE, load_control
+from embedded.environment import ROOT
 from embedded.export import export
 
 MIB = 1024**2
@@ -71,3 +74,12 @@ def test_export_writes_a_yaml_that_names_the_tokenizer_folder(tmp_path):
     assert {p.name for p in tower.iterdir()} >= {"vocab.json", "merges.txt", "tokenizer_config.json", "config.json"}
     assert config.stem == checkpoint.stem and control.exists()
     assert params["scale_factor"] == pytest.approx(0.5, abs=0.4)
+
+
+def test_export_needs_nothing_but_python(tmp_path):
+    """A newcomer's Python has no torch: whatever is not of the standard library is out of reach."""
+    done = subprocess.run([sys.executable, "-S", "-m", "embedded", "export", str(tmp_path)], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 4
+    assert json.loads((tmp_path / "indetail_embedded.yaml").read_text())["model"]["params"]["scale_factor"] != 0.18215

@@ -134,8 +134,7 @@ def _main(webui: str, folder: str, *names: str) -> None:
     import transformers
     from safetensors.torch import save_file
 
-    from embedded.checkpoint import stored_scale
-    from embedded.model import TEXT_TOWER, VAE
+    from embedded.files import TEXT_TOWER, VAE, stored_scale
 
     transformers.CLIPTextModel.from_pretrained = classmethod(
         lambda cls, name, **_: cls(transformers.CLIPTextConfig.from_pretrained(name)))

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from embedded.checkpoint import CHECKPOINT, VAE_PREFIX
-from embedded.model import CONTEXT_DIM, UNET
+from embedded.files import CONTEXT_DIM, UNET
 from embedded.pictures import draw, random_scene
 from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy
 from tests.webui.test_options import write_lora

@@ -43,7 +43,7 @@ def write_lora(folder, name: str, layer: str, width: int) -> None:
 
 
 def test_a_lora_acts_on_the_image_too_and_the_inversion_is_made_anew(host, picture):
-    from embedded.model import UNET
+    from embedded.files import UNET
 
     width = UNET["model_channels"] * UNET["channel_mult"][-1]
     write_lora(host.folder / "models" / "Lora", "probe", "output_blocks_0_1_transformer_blocks_0", width)

@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from embedded.model import TEXT_TOWER
+from embedded.files import TEXT_TOWER
 from tests.official import DATA, load_case, relative_error
 
 CASE = DATA / "case_imgvar_strat4of10.safetensors"
