@@ -1,4 +1,4 @@
-"""`python -m embedded export DIR`, `python -m embedded measure`, `python -m embedded train`."""
+"""`python -m embedded export MODELS`, `python -m embedded measure`, `python -m embedded train`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m embedded")
     commands = parser.add_subparsers(dest="command", required=True)
-    export = commands.add_parser("export", help="write checkpoint, ControlNet, tokenizer folder and yaml for a WebUI")
-    export.add_argument("folder", type=Path)
+    export = commands.add_parser("export", help="write checkpoint, yaml, tokenizer and ControlNet for a WebUI")
+    export.add_argument("models", type=Path, help="the WebUI's folder of that name")
     measure = commands.add_parser("measure", help="measure what an image prompt carries over")
     measure.add_argument("--count", type=int, default=100)
     measure.add_argument("--output", type=Path, default=Path("outputs/measure/figures.json"))
     options = parser.parse_args()
     if options.command == "export":
-        _export(options.folder)
+        _export(options.models)
     else:
         _measure(options)
 
 
-def _export(folder: Path) -> None:
+def _export(models: Path) -> None:
     from embedded.export import export
 
-    for path in export(folder):
+    for path in export(models):
         print(path)
 
 

@@ -9,18 +9,19 @@ from pathlib import Path
 from embedded.files import CHECKPOINT, CONTEXT_DIM, CONTROL, TEXT_TOWER, UNET, VAE, stored_scale
 
 
-def export(folder: Path) -> list[Path]:
-    """Write into `folder` and name the files.
+def export(models: Path) -> list[Path]:
+    """Write into the subfolders of a WebUI's folder `models`, and name the files.
 
     The yaml beside the checkpoint names the tokenizer folder by its absolute path: the WebUI's text embedder
     takes a model name or a folder.
     """
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    tower = folder / "text_tower"
+    checkpoints, controls = (models.resolve() / name for name in ("Stable-diffusion", "ControlNet"))
+    for folder in (checkpoints, controls):
+        folder.mkdir(parents=True, exist_ok=True)
+    tower = checkpoints / "text_tower"
     shutil.copytree(TEXT_TOWER, tower, dirs_exist_ok=True)
-    checkpoint = Path(shutil.copy(CHECKPOINT, folder))
-    control = Path(shutil.copy(CONTROL, folder))
+    checkpoint = Path(shutil.copy(CHECKPOINT, checkpoints))
+    control = Path(shutil.copy(CONTROL, controls))
     config = checkpoint.with_suffix(".yaml")
     config.write_text(json.dumps(host_config(tower), indent=2))  # JSON is YAML
     return [checkpoint, config, tower, control]

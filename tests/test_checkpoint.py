@@ -72,7 +72,8 @@ def test_export_writes_a_yaml_that_names_the_tokenizer_folder(tmp_path):
     version = params["cond_stage_config"]["params"]["version"]
     assert Path(version) == tower and Path(version).is_absolute()
     assert {p.name for p in tower.iterdir()} >= {"vocab.json", "merges.txt", "tokenizer_config.json", "config.json"}
-    assert config.stem == checkpoint.stem and control.exists()
+    assert config.stem == checkpoint.stem and checkpoint.parent == tower.parent == tmp_path / "models/Stable-diffusion"
+    assert control.parent == tmp_path / "models/ControlNet" and control.exists()
     assert params["scale_factor"] == pytest.approx(0.5, abs=0.4)
 
 
@@ -82,4 +83,5 @@ def test_export_needs_nothing_but_python(tmp_path):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 4
-    assert json.loads((tmp_path / "indetail_embedded.yaml").read_text())["model"]["params"]["scale_factor"] != 0.18215
+    config = json.loads((tmp_path / "Stable-diffusion" / "indetail_embedded.yaml").read_text())
+    assert config["model"]["params"]["scale_factor"] != 0.18215

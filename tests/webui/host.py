@@ -74,11 +74,7 @@ class Host:
             target = folder / "extensions" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path, target_is_directory=True)
-        checkpoints, controlnets = folder / "models" / "Stable-diffusion", folder / "models" / "ControlNet"
-        controlnets.mkdir(parents=True)
-        for path in export(checkpoints):
-            if path.name.startswith("control"):
-                path.rename(controlnets / path.name)
+        export(folder / "models")
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None
