@@ -38,8 +38,10 @@ def numbered(name: str, number: int) -> str:
     return f"{name} {number}"
 
 
-POSITIONS = ("enabled", "image", "task", *SETTINGS, "reference_mask", "output_mask",
-             *(numbered(name, number) for number in FURTHER for name in OF_FURTHER), "show")
+LATER: tuple[str, ...] = ()
+"""Settings that were added after the others had their positions, in the order in which they came."""
+POSITIONS = ("enabled", "image", "task", *(name for name in SETTINGS if name not in LATER), "reference_mask",
+             "output_mask", *(numbered(name, number) for number in FURTHER for name in OF_FURTHER), "show", *LATER)
 """The order of the page's values and of the API's positional arguments. Only ever appended to."""
 FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset", "show")
 """What one object may have in their place; "images" is a list of objects, one for each further picture; "preset" is

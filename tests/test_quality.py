@@ -172,9 +172,10 @@ def test_a_report_keeps_the_sections_of_what_was_not_measured_again(tmp_path):
     known = known_of(part, lambda arm, trial: figures(1.0, arm.scale))
     parts = {"peers": part_of(1.0, 3.0), "search": part, "nodes": part_of(1.0, 4.0)}
     before = ("# Evidence\n\nOlder words.\n\n## Search\n\nOld.\n\n## Peers\n\nAs it was.\n\n"
-              "- **contradicted**: *a* is above *b* in text: -1\n\n## Gone\n\nNo part of that name.\n")
+              "- **contradicted**: *a* is above *b* in text: -1\n\n## Own\n\nNo part of that name.\n")
     text = evidence(known, parts, tmp_path, before)
-    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Peers", "## Search"]
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Peers", "## Search", "## Own"]
+    assert text.endswith("\n## Own\n\nNo part of that name.\n")
     assert "\n## Peers\n\nAs it was.\n" in text and "Old" not in text and "About it. 4 trials" in text
     assert "Of 2 claims of the paper this model agrees with 1. The others:\n\n- **contradicted**: *a*" in text
     assert evidence(known, parts, tmp_path, text) == text
