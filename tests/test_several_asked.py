@@ -11,7 +11,17 @@ from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.infotext import LABELS, written
 from lib_indetail.picture import picture_hash
 from lib_indetail.placing import cell_means, part_of, placed, reading_mask
-from lib_indetail.request import FURTHER, IF_OWN, MOST_PICTURES, OF_FURTHER, POSITIONS, SETTINGS, Request, numbered
+from lib_indetail.request import (
+    FURTHER,
+    IF_OWN,
+    LATER,
+    MOST_PICTURES,
+    OF_FURTHER,
+    POSITIONS,
+    SETTINGS,
+    Request,
+    numbered,
+)
 from lib_indetail.settings import SHARED, Settings
 from tests.test_infotext import restored
 from tests.test_request import encoded
