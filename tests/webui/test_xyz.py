@@ -108,9 +108,9 @@ def test_the_hosts_range_syntax(host, picture, label, written, values):
     ((".Lambda", "0.5, 0.7, 1.6"), "not 1.6."), ((".Inversion nodes", "0"), "Inversion nodes: must be a whole number"),
     ((".Blocks", "decoder, encoder"), "X axis, Blocks: must be one of decoder, middle and decoder, all, not 'encoder'"),
     ((".Task", "portrait"), "X axis, Task: must be one of"),
-    ((".Picture", "nothing.png"), "X axis, Image prompt: The image prompt folder has no picture 'nothing.png'"),
-    ((".Picture", "../outside.png"), "not read"), ((".Picture", "cloth/../../outside.png"), "not read"),
-    ((".Picture", "{outside}"), "not read"), ((".Picture", "~/a.png"), "not read")])
+    ((".Image prompt", "nothing.png"), "X axis, Image prompt: The image prompt folder has no picture 'nothing.png'"),
+    ((".Image prompt", "../outside.png"), "not read"), ((".Image prompt", "cloth/../../outside.png"), "not read"),
+    ((".Image prompt", "{outside}"), "not read"), ((".Image prompt", "~/a.png"), "not read")])
 def test_what_cannot_be_plotted_is_refused_before_the_first_cell(host, picture, folder, axis, sentence):
     axis = (axis[0], axis[1].format(outside=(folder / "../outside.png").resolve()))
     status, answer = plot(host, {"image": picture}, axis)
@@ -143,14 +143,14 @@ def test_pictures_come_from_the_folder_by_name_and_by_hash(host, picture, folder
     paths = [folder / "dots.png", folder / "cloth" / "bars, thin.png"]
     line = io.StringIO()
     csv.writer(line).writerow(["cloth/bars, thin.png", picture_hash(Image.open(paths[0]).convert("RGB"))])
-    grid = cells(host, {"nodes": 10}, (".Picture", line.getvalue().strip()))
+    grid = cells(host, {"nodes": 10}, (".Image prompt", line.getvalue().strip()))
     wanted = [alone(host, base64.b64encode(path.read_bytes()).decode()) for path in (paths[1], paths[0])]
     assert [same(a, b) for a, b in zip(grid, wanted)] == [True, True]
     assert not same(*wanted)
 
 
 def test_pictures_vary_last_so_that_each_is_inverted_once(host, folder):
-    cells(host, {"nodes": 10}, (".Picture", 'dots.png,"cloth/bars, thin.png"'), (".Lambda", "0.2, 0.8"), steps=2)
+    cells(host, {"nodes": 10}, (".Image prompt", 'dots.png,"cloth/bars, thin.png"'), (".Lambda", "0.2, 0.8"), steps=2)
     notes = host.get("/probe/state")[1]["notes"]
     assert ["inverted in" in note for note in notes] == [True, False, True, False]
 
