@@ -13,7 +13,8 @@ from PIL import Image
 
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.inversion import ReconstructionError, reconstruction_error
-from lib_indetail.request import Request
+from lib_indetail.request import SETTINGS, Request
+from lib_indetail.settings import TASKS
 from lib_indetail.webui.conflicts import refuse_unsupported
 from lib_indetail.webui.model import HostModel
 from lib_indetail.webui.preparing import Wish
@@ -37,8 +38,9 @@ class Preview:
 
 def preview(picture, task: str, width: float, height: float, prompt: str, *settings):
     """The page's button: the reconstruction, and a sentence with its error or with the reason why there is none."""
+    own = {name: value for name, value in zip(SETTINGS, settings, strict=True) if name not in TASKS.get(task, {})}
     try:
-        request = runtime.request([True, picture, task, *settings])
+        request = runtime.request([{"image": picture, "task": task, **own}])
         seen = previewed(request, prompt, int(width), int(height))
     except (BadSetting, BadPicture, CannotAct, Interrupted) as error:
         return gr.update(visible=False), line(str(error), "error")
