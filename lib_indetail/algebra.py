@@ -4,8 +4,9 @@ A plan is a tuple of strata. A stratum has a weight and an ordered list of key/v
 runs over. Stratified attention, concatenation, replacement, conflicting guidance, interpolation between two
 pictures, panel enhancement and region bias are all plans; none needs a hook of its own.
 
-Values that belong to tokens (weights, masks, biases, gains) may be tensors, or functions of the layer's token
-count that give tensors, since one plan serves layers of several resolutions.
+Values that belong to tokens (weights, masks, biases, gains) may be tensors, functions of the layer's token count that
+give tensors, or such functions that keep what they gave (`PerLayer`), since one plan serves layers of several
+resolutions.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import torch
 
 from lib_indetail.attention import LogitBias
 from lib_indetail.calls import HeadsCall, KeysValues, LayerCall
+from lib_indetail.per_layer import PerLayer, kept_numbers, on_device
 
-PerToken = torch.Tensor | Callable[[int], torch.Tensor]
+PerToken = torch.Tensor | Callable[[int], torch.Tensor] | PerLayer[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,13 @@ class Blend:
 class Source:
     """Where a stratum's keys and values come from.
 
-    `keep` [keys] bool leaves the other keys out; `bias` is added to the logits, one number or
+    `keep` [keys] leaves out the keys where it is 0 or False; `bias` is added to the logits, one number or
     sum_r queries[q, r] keys[k, r]; `gain` [keys] scales values without touching the softmax.
     """
 
     origin: Own | Bank | Blend
     keep: PerToken | None = None
-    bias: float | LogitBias | Callable[[int], LogitBias] | None = None
+    bias: float | LogitBias | Callable[[int], LogitBias | None] | PerLayer[LogitBias | None] | None = None
     gain: PerToken | None = None
 
     @property
@@ -135,18 +137,18 @@ def gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, Logi
         values = values * resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
     bias = _bias_of(source, count, keys)
     if source.keep is not None:
-        keep = resolve(source.keep, count, keys)
-        if not keep.any():
+        kept = kept_numbers(source.keep, count, keys.device)
+        if not len(kept):
             return None
-        keys, values = keys[:, keep], values[:, keep]
-        bias = bias.kept(keep) if bias is not None else None
+        keys, values = keys.index_select(1, kept), values.index_select(1, kept)
+        bias = bias.kept(kept) if bias is not None else None
     return keys, values, bias
 
 
 def _bias_of(source: Source, count: int, keys: torch.Tensor) -> LogitBias | None:
     if isinstance(source.bias, float | int):
         return LogitBias(torch.full((count, 1), float(source.bias), device=keys.device)) if source.bias else None
-    return source.bias(count) if callable(source.bias) else source.bias
+    return on_device(source.bias, count, keys.device)
 
 
 def _keys_values(origin: Own | Bank | Blend, call: Call) -> KeysValues:
@@ -164,7 +166,7 @@ def resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float |
     """What belongs to so many tokens, as a number or on the device of `like`."""
     if isinstance(value, float | int):
         return value
-    return (value if torch.is_tensor(value) else value(tokens)).to(like.device)
+    return on_device(value, tokens, like.device)
 
 
 def _is_zero(weight: float | PerToken | None) -> bool:

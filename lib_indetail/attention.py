@@ -21,18 +21,21 @@ class LogitBias:
     keys: torch.Tensor
     queries: torch.Tensor | None = None
 
-    def kept(self, keep: torch.Tensor) -> LogitBias:
-        """The bias of the keys that a mask keeps."""
-        return LogitBias(self.keys[keep], self.queries)
+    def kept(self, numbers: torch.Tensor) -> LogitBias:
+        """The bias of the keys of these numbers."""
+        return LogitBias(self.keys.index_select(0, numbers), self.queries)
+
+    def to(self, device: torch.device) -> LogitBias:
+        return LogitBias(self.keys.to(device), None if self.queries is None else self.queries.to(device))
 
     @staticmethod
     def joined(biases: list[LogitBias | None], counts: list[int], tokens: int, device: torch.device) -> LogitBias:
         """The bias of concatenated keys, for so many query tokens: `counts[i]` keys have `biases[i]`, or none."""
-        queries = [torch.ones(tokens, b.keys.shape[1]) if b.queries is None else b.queries
+        queries = [torch.ones(tokens, b.keys.shape[1], device=device) if b.queries is None else b.queries.to(device)
                    for b in biases if b is not None]
-        columns = torch.block_diag(*(torch.zeros(count, 0) if b is None else b.keys.float().cpu()
+        columns = torch.block_diag(*(torch.zeros(count, 0, device=device) if b is None else b.keys.float().to(device)
                                      for b, count in zip(biases, counts)))
-        return LogitBias(columns.to(device), torch.cat([q.to(device) for q in queries], dim=1))
+        return LogitBias(columns, torch.cat(queries, dim=1))
 
 
 class HostAttention:

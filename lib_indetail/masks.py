@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch.nn import functional as F
+
+from lib_indetail.per_layer import PerLayer
 
 _LEVELS = 6
 
 
-def token_mask(content: torch.Tensor) -> Callable[[int], torch.Tensor]:
+def token_mask(content: torch.Tensor) -> PerLayer[torch.Tensor]:
     """From the latent's mask [h, w] bool to a layer's: a function of its token count, giving [tokens] bool.
 
     A token counts if at least half of its cells do; where none would, the fullest ones. A layer whose tokens do
@@ -23,10 +23,10 @@ def token_mask(content: torch.Tensor) -> Callable[[int], torch.Tensor]:
                 return share >= min(0.5, float(share.max()))
         return torch.ones(tokens, dtype=torch.bool)
 
-    return mask
+    return PerLayer.pooled(mask)
 
 
-def token_shares(mask: torch.Tensor) -> Callable[[int], torch.Tensor]:
+def token_shares(mask: torch.Tensor) -> PerLayer[torch.Tensor]:
     """From a mask [h, w] of numbers in 0..1, at the latent's size or finer, to a layer's: a function of its token
     count, giving the mean over each token's cells, [tokens]. A layer whose tokens do not lie on a halved grid takes the
     mask's mean for all."""
@@ -36,7 +36,7 @@ def token_shares(mask: torch.Tensor) -> Callable[[int], torch.Tensor]:
                 return F.adaptive_avg_pool2d(mask[None, None].float(), size).flatten().clamp(0, 1)
         return mask.float().mean().expand(tokens)
 
-    return shares
+    return PerLayer.pooled(shares)
 
 
 def _grids(height: int, width: int) -> list[tuple[int, int]]:

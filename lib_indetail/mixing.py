@@ -11,13 +11,14 @@ share_i = w_i / max(1, sum of the weights of the pictures that act now), so that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from lib_indetail.algebra import Bank, Own, PerToken, Plan, Source, Stratum
 from lib_indetail.attention import LogitBias
+from lib_indetail.per_layer import CPU, PerLayer, on_device
 
 OWN = Source(Own())
 
@@ -67,11 +68,10 @@ def _alone(part: Part) -> Source:
     if part.take is None:
         return Source(Bank(part.bank))
 
-    def bias(count: int) -> LogitBias | None:
-        mask = _mask(part.take, count)
-        return LogitBias(_logs(mask)[:, None]) if _is_soft(mask) else None
+    def bias(count: int, device: torch.device) -> LogitBias | None:
+        return LogitBias(_logs(part.take, count, device)[:, None]) if _is_soft(part.take, count) else None
 
-    return Source(Bank(part.bank), _kept(part.take), bias)
+    return Source(Bank(part.bank), part.take, PerLayer(bias))
 
 
 def _beside(part: Part) -> Source:
@@ -80,45 +80,42 @@ def _beside(part: Part) -> Source:
     if part.take is None and part.put is None:
         return Source(Bank(part.bank), bias=amount)
 
-    def bias(count: int) -> LogitBias | None:
-        keys = amount + (torch.zeros(count) if part.take is None else _logs(_mask(part.take, count)))
+    def bias(count: int, device: torch.device) -> LogitBias | None:
+        if part.put is None and amount == 0 and not _is_soft(part.take, count):
+            return None
+        ones = torch.ones(count, device=device)
+        keys = amount * ones if part.take is None else amount + _logs(part.take, count, device)
         if part.put is None:
-            return LogitBias(keys[:, None]) if keys.any() else None
-        queries = _logs(_mask(part.put, count))
-        return LogitBias(torch.stack([keys, torch.ones(count)], 1), torch.stack([torch.ones(count), queries], 1))
+            return LogitBias(keys[:, None])
+        return LogitBias(torch.stack([keys, ones], 1), torch.stack([ones, _logs(part.put, count, device)], 1))
 
-    return Source(Bank(part.bank), None if part.take is None else _kept(part.take), bias)
+    return Source(Bank(part.bank), part.take, PerLayer(bias))
 
 
-def _weight(part: Part) -> float | Callable[[int], torch.Tensor]:
+def _weight(part: Part) -> float | PerLayer[torch.Tensor]:
     """L_i(q), [queries, 1] where there is a mask."""
     amount = part.amount * part.stratified
     if part.put is None:
         return amount
-    return lambda tokens: amount * _mask(part.put, tokens)[:, None]
+    return PerLayer(lambda tokens, device: amount * on_device(part.put, tokens, device)[:, None])
 
 
-def _reached(joined: Sequence[Part], apart: Sequence[Part]) -> Callable[[int], torch.Tensor]:
+def _reached(joined: Sequence[Part], apart: Sequence[Part]) -> PerLayer[torch.Tensor]:
     """1 - sum L_i(q) where a concatenated picture reaches a query, else 0, [queries, 1]."""
-    def weight(tokens: int) -> torch.Tensor:
-        taken = sum((_weight(part) if part.put is None else _weight(part)(tokens) for part in apart), torch.zeros(1))
-        somewhere = torch.stack([_mask(part.put, tokens) > 0 for part in joined]).any(0)[:, None]
-        return (1 - taken) * somewhere
+    weights = [_weight(part) for part in apart]
 
-    return weight
+    def weight(tokens: int, device: torch.device) -> torch.Tensor:
+        taken = sum((each if isinstance(each, float) else each.on(tokens, device) for each in weights), 0.0)
+        masks = torch.stack([on_device(part.put, tokens, device) for part in joined])
+        return (1 - taken) * (masks > 0).any(0)[:, None]
 
-
-def _kept(take: PerToken) -> Callable[[int], torch.Tensor]:
-    return lambda count: _mask(take, count) > 0
+    return PerLayer(weight)
 
 
-def _is_soft(mask: torch.Tensor) -> bool:
-    return bool(((mask > 0) & (mask < 1)).any())
+def _is_soft(mask: PerToken, tokens: int) -> bool:
+    values = on_device(mask, tokens, CPU)
+    return bool(((values > 0) & (values < 1)).any())
 
 
-def _mask(mask: PerToken, tokens: int) -> torch.Tensor:
-    return mask if torch.is_tensor(mask) else mask(tokens)
-
-
-def _logs(mask: torch.Tensor) -> torch.Tensor:
-    return mask.float().clamp_min(LEAST).log()
+def _logs(mask: PerToken, tokens: int, device: torch.device) -> torch.Tensor:
+    return on_device(mask, tokens, device).float().clamp_min(LEAST).log()

@@ -84,7 +84,7 @@ def test_another_picture_in_the_field_is_kept_and_that_is_said(browser, host, ma
     other.drop(base64.b64encode(turned.getvalue()).decode())
     other.send_from_png_info(made)
     assert_restored(other)
-    other.wait_for("notice", "another picture")
+    other.wait_for("notice", "another image prompt")
     assert other.has_picture()
     other.page.close()
 
