@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from embedded.model import alphas_cumprod, build_unet
+from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
+from embedded.schedule import alphas_cumprod
 from lib_indetail.ahead import MOST_ROWS, banks_read, record_ahead
+from lib_indetail.algebra import PerToken
 from lib_indetail.bank import BankMemory
 from lib_indetail.branches import branches
 from lib_indetail.cache import Cache
@@ -19,7 +22,7 @@ from lib_indetail.inversion import Inverter, ddim_nodes
 from lib_indetail.layers import self_attention_layers
 from lib_indetail.noise import NoiseSchedule
 from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.plans import IMAGE, planner
+from lib_indetail.plans import IMAGE, Planner, planner
 from lib_indetail.preparation import prepare_chain
 from lib_indetail.recording import listened
 from lib_indetail.settings import Settings
@@ -28,13 +31,15 @@ from lib_indetail.window import position
 SD15 = dict(image_size=32, model_channels=320, attention_resolutions=[4, 2, 1], num_res_blocks=2,
             channel_mult=[1, 2, 4, 4], num_heads=8, context_dim=768)
 SCALE = 5.0
+Planned = Planner | PlannedBy
 
 
 @dataclass(eq=False)
 class Work:
-    """`batch` pictures of `cells` x `cells` latent cells in `steps` DDIM steps, with an image prompt or without.
+    """`batch` images of `cells` x `cells` latent cells in `steps` DDIM steps, with an image prompt or without.
 
-    Weights and conditionings are random; that changes no cost. `calls` counts rows of every UNet call.
+    Weights and conditionings are random; that changes no cost. `take` is a mask of the image prompt, `remember` what
+    keeps its keys and values. `calls` counts rows of every UNet call.
     """
 
     unet: nn.Module
@@ -44,6 +49,8 @@ class Work:
     nodes: int = 20
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    take: PerToken | None = None
+    remember: type[BankMemory] = BankMemory
 
     def __post_init__(self) -> None:
         self.schedule = NoiseSchedule(alphas_cumprod())
@@ -61,7 +68,7 @@ class Work:
 
     def warm(self) -> torch.Tensor:
         """Chain and bank are there."""
-        return self._sampled(self.chain, BankMemory(self.bank, "picture"))
+        return self._sampled(self.chain, self.remember(self.bank, "picture"))
 
     def without_bank(self) -> torch.Tensor:
         """The chain is there, and nothing is kept of what is recorded."""
@@ -70,12 +77,19 @@ class Work:
     def cold(self, inversion: str) -> Callable[[], torch.Tensor]:
         """Nothing is there."""
         def run() -> torch.Tensor:
-            memory = BankMemory(Cache(lambda: 64 * 2**30), "picture")
+            memory = self.remember(Cache(lambda: 64 * 2**30), "picture")
             chain = self.inverted(inversion, memory)
             self._record_ahead(chain, memory)
             return self._sampled(chain, memory)
 
         return run
+
+    def reference_only(self) -> torch.Tensor:
+        """The cheapest form of its rule (fidelity 1): one row more at every step, which the cond rows of every block
+        read."""
+        chain = renoised_anew(Inverter(self.schedule), self.picture,
+                              sorted(self.schedule.sigma(t) for t in self.timesteps), seed=1)
+        return self._sampled(chain, None, PlannedBy(RULES["reference_only 1"]), "all")
 
     def prepare(self) -> None:
         """What `warm` and `without_bank` find."""
@@ -95,7 +109,7 @@ class Work:
         levels = [(self.schedule.sigma(t), position(t)) for t in self.timesteps]
         layers = self_attention_layers(self.unet)
         with listened(layers, memory, IMAGE, to_the_end=False) as seen:
-            wanted = banks_read(planner(Settings()), levels)
+            wanted = banks_read(self._planner(), levels)
             record_ahead({IMAGE: as_model(self._image_pass())}, wanted, memory, chain.at, self.schedule.timestep,
                          lambda bank: seen, MOST_ROWS)
 
@@ -109,19 +123,29 @@ class Work:
         return counted
 
     @torch.no_grad()
-    def _sampled(self, chain: Chain | None, memory: BankMemory | None = None) -> torch.Tensor:
+    def _sampled(self, chain: Chain | None, memory: BankMemory | None = None, planned: Planned | None = None,
+                 blocks: str = "decoder") -> torch.Tensor:
         if chain is None:
             return self._denoised(self._evaluate)
-        settings = Settings()
-        passes = image_passes(settings, self._image_pass(), self._image_pass())
-        with InDetailHooks(self.unet, branches(chain.at, passes, memory=memory), planner(settings)) as hooks:
-            roles = ["cond"] * self.batch + ["uncond"] * self.batch
-
-            def evaluate(z, t):
-                with hooks.evaluation(self.schedule.sigma(t), position(t), roles):
+        with self.hooked(chain, memory, planned, blocks) as hooks:
+            def evaluate(z: torch.Tensor, t: int) -> torch.Tensor:
+                with self.reading(hooks, t):
                     return self._evaluate(z, t)
 
             return self._denoised(evaluate)
+
+    def hooked(self, chain: Chain, memory: BankMemory | None = None, planned: Planned | None = None,
+               blocks: str = "decoder") -> InDetailHooks:
+        passes = image_passes(Settings(), self._image_pass(), self._image_pass())
+        return InDetailHooks(self.unet, branches(chain.at, passes, blocks, memory), planned or self._planner())
+
+    def reading(self, hooks: InDetailHooks, t: int) -> AbstractContextManager:
+        """One evaluation, in which the cond rows read the image prompt."""
+        roles = ["cond"] * self.batch + ["uncond"] * self.batch
+        return hooks.evaluation(self.schedule.sigma(t), position(t), roles)
+
+    def _planner(self) -> Planner:
+        return planner(Settings(), self.take)
 
     def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
         z = self.noise
@@ -132,11 +156,14 @@ class Work:
         return z
 
     def _evaluate(self, z: torch.Tensor, t: int) -> torch.Tensor:
+        cond, uncond = self.rows(z, t).chunk(2)
+        return uncond + SCALE * (cond - uncond)
+
+    def rows(self, z: torch.Tensor, t: int) -> torch.Tensor:
+        """What the UNet makes of the cond rows, and behind them of the uncond rows."""
         self.calls.append(2 * len(z))
         context = self.text.repeat_interleave(len(z), dim=0)
-        output = self.unet(torch.cat([z, z]), torch.full((2 * len(z),), t, device=self.device), context=context)
-        cond, uncond = output.chunk(2)
-        return uncond + SCALE * (cond - uncond)
+        return self.unet(torch.cat([z, z]), torch.full((2 * len(z),), t, device=self.device), context=context)
 
 
 def _text_width(unet: nn.Module) -> int:
@@ -145,6 +172,8 @@ def _text_width(unet: nn.Module) -> int:
 
 def random_unet(device: torch.device, dtype: torch.dtype, **changes) -> nn.Module:
     """SD 1.5's UNet with small random weights; `changes` make it another."""
+    from embedded.model import build_unet
+
     torch.manual_seed(0)
     with torch.device(device):
         unet = build_unet(**{**SD15, **changes})

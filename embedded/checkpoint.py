@@ -12,7 +12,8 @@ from torch import nn
 from embedded.control import ControlNet
 from embedded.files import CHECKPOINT, CONTROL, JUDGE, WEIGHTS, stored_scale
 from embedded.judge import Judge
-from embedded.model import AutoencoderKL, alphas_cumprod, build_unet
+from embedded.model import AutoencoderKL, build_unet
+from embedded.schedule import alphas_cumprod
 from embedded.text import TextEncoder
 from lib_indetail.noise import NoiseSchedule
 

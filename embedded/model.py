@@ -1,4 +1,4 @@
-"""The embedded checkpoint's networks: UNet and VAE in ldm's layout, the CLIP text tower, the noise schedule."""
+"""The embedded checkpoint's networks: UNet and VAE in ldm's layout."""
 
 from __future__ import annotations
 
@@ -60,9 +60,3 @@ class AutoencoderKL(nn.Module):
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.post_quant_conv(latents))
-
-
-def alphas_cumprod(steps: int = 1000, start: float = 0.00085, end: float = 0.012) -> torch.Tensor:
-    """Stable Diffusion's "scaled linear" schedule: abar, [steps] float32."""
-    betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
-    return torch.cumprod(1 - betas, 0).float()

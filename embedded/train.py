@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from embedded.control import ControlNet, add_residuals
 from embedded.judge import Judge
-from embedded.model import AutoencoderKL, alphas_cumprod, build_unet
+from embedded.model import AutoencoderKL, build_unet
 from embedded.pictures import PATTERNS, SHAPES, draw, edge_map, random_scene, training_scenes
+from embedded.schedule import alphas_cumprod
 from embedded.text import TextEncoder
 
 SEED = 20261121

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from embedded import checkpoint
-from embedded.model import alphas_cumprod
+from embedded.schedule import alphas_cumprod
 from lib_indetail.noise import NoiseSchedule
 from tests.official import golden_model
 

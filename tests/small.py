@@ -7,8 +7,9 @@ import dataclasses
 import torch
 
 from embedded.checkpoint import LatentDiffusion
-from embedded.model import alphas_cumprod, build_unet
+from embedded.model import build_unet
 from embedded.samplers import ddim_steps
+from embedded.schedule import alphas_cumprod
 from embedded.unet_calls import GuidedModel
 from lib_indetail.attention import HostAttention
 from lib_indetail.branches import branches

@@ -18,7 +18,7 @@ FRACTIONS = (0.25, 1.5, 20.9, 333.3, 980.5, 998.75)
 @pytest.fixture(scope="module", params=["CompVisDenoiser", "CompVisVDenoiser"])
 def denoiser(request):
     class Inner:
-        from embedded.model import alphas_cumprod
+        from embedded.schedule import alphas_cumprod
         alphas_cumprod = alphas_cumprod()
 
     return getattr(external, request.param)(Inner())

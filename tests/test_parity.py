@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from embedded.model import CrossAttention, SdpaCrossAttention, alphas_cumprod
+from embedded.model import CrossAttention, SdpaCrossAttention
+from embedded.schedule import alphas_cumprod
 from lib_indetail.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
 from lib_indetail.attention import HostAttention
 from lib_indetail.inversion import ddim_nodes
