@@ -85,7 +85,7 @@ def test_a_person_saves_applies_renames_and_deletes_a_preset(person, picture, fi
     person.wait_for("preset_said", "My look is saved.")
     assert json.loads(file.read_text())["presets"] == {"My look": {"task": "cross-prompt", "lambda_image": 0.35}}
     person.choose("#script_txt2img_indetail_preset", "Structure-guided")
-    person.wait_for("preset_said", "ControlNet units")
+    person.wait_for("preset_said", "a ControlNet unit gives")
     assert (person.chosen("task"), person.number("lambda_image").input_value()) == ("structure-guided", "0.5")
     person.choose("#script_txt2img_indetail_preset", "My look")
     person.wait_for("preset_said", "My look is in force.")
