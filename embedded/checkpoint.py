@@ -47,14 +47,27 @@ def save_all(unet: nn.Module, text: TextEncoder, vae: AutoencoderKL, control: Co
              scale: float) -> None:
     """Write the three files of the embedded model. The latent scale travels in the checkpoint's metadata."""
     WEIGHTS.mkdir(exist_ok=True)
+    save_weights(weights_of(unet, text, vae), CHECKPOINT, {"scale_factor": repr(scale)})
+    save_weights(control_weights(control), CONTROL)
+    save_weights(halved(judge), JUDGE)
+
+
+def weights_of(unet: nn.Module, text: TextEncoder, vae: AutoencoderKL) -> dict[str, torch.Tensor]:
+    """As a Stable Diffusion checkpoint names them, in half precision."""
     parts = {UNET_PREFIX: unet, VAE_PREFIX: vae, TEXT_PREFIX: text.transformer}
     weights = {prefix + _with_text_model(prefix, key): value
                for prefix, module in parts.items() for key, value in module.state_dict().items()}
     weights = {key: value.half() for key, value in weights.items() if value.is_floating_point()}
-    weights["alphas_cumprod"] = alphas_cumprod()
-    _save(weights, CHECKPOINT, {"scale_factor": repr(scale)})
-    _save({f"control_model.{key}": value.half() for key, value in control.state_dict().items()}, CONTROL)
-    _save({key: value.half() for key, value in judge.state_dict().items()}, JUDGE)
+    return {**weights, "alphas_cumprod": alphas_cumprod()}
+
+
+def control_weights(control: ControlNet) -> dict[str, torch.Tensor]:
+    """As the ControlNet extension names them."""
+    return {f"control_model.{key}": value for key, value in halved(control).items()}
+
+
+def halved(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.half() for key, value in module.state_dict().items()}
 
 
 def load_model(path: Path = CHECKPOINT, *, scale: float | None = None, with_text: bool = True,
@@ -104,5 +117,5 @@ def _load_text(transformer: nn.Module, weights: dict[str, torch.Tensor]) -> None
         raise ValueError(f"the checkpoint lacks text weights: {', '.join(lacking[:3])}.")
 
 
-def _save(weights: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata)
+def save_weights(weights: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    save_file({key: value.cpu().contiguous() for key, value in weights.items()}, path, metadata)

@@ -27,17 +27,18 @@ def export(models: Path) -> list[Path]:
     return [checkpoint, config, tower, control]
 
 
-def host_config(tower: Path) -> dict:
-    """The model's configuration in Stable Diffusion's format."""
+def host_config(tower: Path, scale: float | None = None, **vae: object) -> dict:
+    """The model's configuration in Stable Diffusion's format; `scale` and `vae` are another autoencoder's."""
     modules = "ldm.modules"
     return {"model": {"target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": {
         "linear_start": 0.00085, "linear_end": 0.0120, "timesteps": 1000, "num_timesteps_cond": 1,
         "first_stage_key": "jpg", "cond_stage_key": "txt", "image_size": 16, "channels": 4,
-        "cond_stage_trainable": False, "conditioning_key": "crossattn", "scale_factor": stored_scale(),
+        "cond_stage_trainable": False, "conditioning_key": "crossattn", "scale_factor": scale or stored_scale(),
         "use_ema": False, "monitor": "val/loss_simple_ema",
         "unet_config": {"target": f"{modules}.diffusionmodules.openaimodel.UNetModel",
                         "params": UNET | {"context_dim": CONTEXT_DIM}},
         "first_stage_config": {"target": "ldm.models.autoencoder.AutoencoderKL", "params": {
-            "embed_dim": 4, "monitor": "val/rec_loss", "ddconfig": VAE, "lossconfig": {"target": "torch.nn.Identity"}}},
+            "embed_dim": 4, "monitor": "val/rec_loss", "ddconfig": VAE | vae,
+            "lossconfig": {"target": "torch.nn.Identity"}}},
         "cond_stage_config": {"target": f"{modules}.encoders.modules.FrozenCLIPEmbedder",
                               "params": {"version": str(tower)}}}}}
