@@ -101,7 +101,7 @@ def test_all_have_the_same_noise_with_a_random_seed(host, pictures):
 def test_the_progress_bar_says_which_picture_it_is(host, pictures):
     made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in zip("ab", pictures)], "")
     said = [text for text in host.get("/probe/state")[1]["doing"] if text]
-    assert all(text.startswith(("image prompt 1 of 2: a.png; InDetail: ", "picture 2 of 2: b.png; InDetail: "))
+    assert all(text.startswith(("image prompt 1 of 2: a.png; InDetail: ", "image prompt 2 of 2: b.png; InDetail: "))
                for text in said)
     assert said[-1] == "image prompt 2 of 2: b.png; InDetail: sampling"
     assert any(text.startswith("image prompt 1 of 2: a.png; InDetail: inverting the image prompt") for text in said)
