@@ -25,8 +25,10 @@ def copied(person) -> dict[str, str]:
     """Lines of the clipboard by label, after the button was pressed."""
     person.page.evaluate("navigator.clipboard.writeText('')")
     person.own("copy_report").click()
-    person.page.wait_for_function("async () => await navigator.clipboard.readText() !== ''", timeout=20_000)
-    text = person.page.evaluate("navigator.clipboard.readText()")
+    for _ in range(100):
+        if text := person.page.evaluate("navigator.clipboard.readText()"):
+            break
+        person.page.wait_for_timeout(200)
     return dict(line.split(": ", 1) for line in re.split(rf"\n(?=(?:{'|'.join(LABELS)}): )", text))
 
 
