@@ -59,6 +59,7 @@ class Work:
         self.picture, self.noise, self.text = (
             torch.randn(shape, generator=generator).to(self.device, self.dtype) for shape in
             ((1, 4, self.cells, self.cells), (self.batch, 4, self.cells, self.cells), (2, 77, _text_width(self.unet))))
+        self.context = self.text.repeat_interleave(self.batch, dim=0)
         self.bank = Cache(lambda: 64 * 2**30)
         self.chain: Chain | None = None
         self.calls: list[int] = []
@@ -162,8 +163,8 @@ class Work:
     def rows(self, z: torch.Tensor, t: int) -> torch.Tensor:
         """What the UNet makes of the cond rows, and behind them of the uncond rows."""
         self.calls.append(2 * len(z))
-        context = self.text.repeat_interleave(len(z), dim=0)
-        return self.unet(torch.cat([z, z]), torch.full((2 * len(z),), t, device=self.device), context=context)
+        timesteps = torch.full((2 * len(z),), t, device=self.device)
+        return self.unet(torch.cat([z, z]), timesteps, context=self.context)
 
 
 def _text_width(unet: nn.Module) -> int:

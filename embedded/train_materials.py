@@ -43,7 +43,7 @@ class Sizes:
     pool: int
 
 
-GPU, CPU, REHEARSAL = Sizes(64, 256, 128, 48, 150_000), Sizes(4, 8, 4, 12, 2000), Sizes(1, 2, 1, 3, 4)
+GPU, CPU, REHEARSAL = Sizes(64, 256, 128, 48, 60_000), Sizes(4, 8, 4, 12, 2000), Sizes(1, 2, 1, 3, 4)
 
 
 def main(arguments: list[str] | None = None) -> None:

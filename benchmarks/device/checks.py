@@ -31,7 +31,8 @@ def exactness(work: Work) -> dict[str, str]:
     """Relative errors of one evaluation in half precision, without an image prompt and with one; each precision records
     for itself."""
     full = replace(work, unet=_in_full(work), dtype=torch.float32)
-    full.picture, full.noise, full.text = (each.float() for each in (work.picture, work.noise, work.text))
+    for name in ("picture", "noise", "text", "context"):
+        setattr(full, name, getattr(work, name).float())
     full.chain = type(work.chain)(work.chain.sigmas, tuple(latent.float() for latent in work.chain.latents))
     return {"error of half precision, plain": f"{_relative(_plain(work), _plain(full)):.2g}",
             "error of half precision, reading": f"{_relative(_read(work), _read(full)):.2g}"}

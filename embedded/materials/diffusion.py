@@ -49,7 +49,13 @@ def encoded(stock: Stock, vae: AutoencoderKL, text: TextEncoder, count: int, lot
             edges.append((outline(drawn.inside) * 255).byte())
     latents = torch.cat(latents)
     scale = scale or 1 / float(latents.float().std())
-    return Pool(latents * scale, text.tokenize(said).to(stock.device), torch.cat(edges) if edges else None, scale)
+    return Pool(latents * scale, _tokens(text, said).to(stock.device), torch.cat(edges) if edges else None, scale)
+
+
+def _tokens(text: TextEncoder, said: list[str]) -> torch.Tensor:
+    """[n, 77]: what is said often is read once, for a tokenizer is slow."""
+    known = {caption: number for number, caption in enumerate(dict.fromkeys(said))}
+    return text.tokenize(list(known))[[known[caption] for caption in said]]
 
 
 def outline(inside: torch.Tensor) -> torch.Tensor:
@@ -64,6 +70,7 @@ def train_unet(pool: Callable[[float], Pool], text: TextEncoder, work: Path, clo
     torch.manual_seed(2)
     unet = build_unet().to(device)
     stage = Stage("unet", work, {"unet": unet, "text": text}, clock, rate=5e-4, decay=0.9995)
+    torch._dynamo.config.suppress_errors = True  # what cannot be compiled is run as it is, rather than not at all
     run, abar = torch.compile(unet) if compiled else unet, alphas_cumprod().to(device)
 
     def loss_of(lot: torch.Generator, progress: float) -> dict[str, torch.Tensor]:
