@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
+import types
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from embedded.files import UNET, VAE
+
+try:
+    import omegaconf  # noqa: F401
+except ModuleNotFoundError:  # ldm asks only whether it was given one of its lists
+    sys.modules["omegaconf"] = types.ModuleType("omegaconf")
+    sys.modules["omegaconf.listconfig"] = types.ModuleType("omegaconf.listconfig")
+    sys.modules["omegaconf.listconfig"].ListConfig = type("ListConfig", (list,), {})
 
 with contextlib.redirect_stdout(io.StringIO()):
     from ldm.modules.attention import CrossAttention

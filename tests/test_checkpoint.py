@@ -85,3 +85,9 @@ def test_export_needs_nothing_but_python(tmp_path):
     assert len(done.stdout.splitlines()) == 4
     config = json.loads((tmp_path / "Stable-diffusion" / "indetail_embedded.yaml").read_text())
     assert config["model"]["params"]["scale_factor"] != 0.18215
+
+
+def test_the_networks_are_built_where_omegaconf_is_not():
+    told = "import sys; sys.modules['omegaconf'] = None; from embedded.model import build_unet; build_unet()"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
