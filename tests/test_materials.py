@@ -22,7 +22,7 @@ from embedded.materials.stock import GRAIN, HERE, SIDE, grain_of, load
 from embedded.train_materials import main
 
 CPU = torch.device("cpu")
-ALLOWED = re.compile(r"GPL-2\+|GPL-3\+|public-domain|CC-BY-3\.0|CC-BY-4\.0|Apache-2\.0", re.I)
+ALLOWED = re.compile(r"GPL-2\+|GPL-3\+|public domain|CC-BY-3\.0|CC-BY-4\.0|Apache-2\.0", re.I)
 
 
 @pytest.fixture(scope="module")

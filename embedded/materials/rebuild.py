@@ -1,124 +1,178 @@
-"""Makes tiles and silhouettes anew from the packages that their tables name.
+"""Rebuild the tiles and the silhouettes of this folder from the packages that `tiles.csv` and `silhouettes.csv` name.
 
-`python -m embedded.materials.rebuild tiles PACKAGES`, where PACKAGES has a folder for each unpacked Debian package
-(ufoai-textures 2.5-2, openarena-081-textures 0.8.5split-14), and `... silhouettes PACKAGES`, where it has a folder for
-each unpacked npm package (mdi-svg-7.4.47, fortawesome-fontawesome-free-7.3.1, iconify-json-game-icons-1.2.4). The
-second needs cairosvg and scipy.
+    python -m embedded.materials.rebuild tiles FOLDER        # FOLDER/ufoai-textures/usr/share/..., one folder a package
+    python -m embedded.materials.rebuild silhouettes FOLDER  # FOLDER/@mdi/svg/svg/..., as npm lays out node_modules
+    python -m embedded.materials.rebuild held_out            # draws held_out.txt again
+
+A tile is the largest centred square of its picture, resized to 256x256, as WebP. A silhouette is an icon fitted to
+256x256 less a margin, white inside. The same Pillow writes the same bytes.
+
+`held_out.txt` names the families of tiles that no training may see, all of a family or none. They were drawn, not
+chosen: a family's kind is its first word ("brick" of "brick-red"), and kinds of fewer than three families are one kind,
+"other". In each kind, in the order of the alphabet, the families are shuffled with one `random.Random(1)` and taken in
+turn until they hold 14 % of the kind's tiles, rounded, and one at least.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
+import random
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).resolve().parent
-SIDE = 256
-QUALITY = 62
-DRAWN = 768
+HERE = Path(__file__).parent
+SIZE = 256
 MARGIN = 0.04
-GAP = 24
-"""How far parts of a drawing lie apart at most, in pixels of DRAWN, that are joined."""
+QUALITY = 61
+HELD_OUT_SHARE = 0.14
+HELD_OUT_SEED = 1
+
+_CANVAS = 1024
+_GAP = 32
+_CRUMB = 0.01
+_ICONS = {"@mdi/svg": "svg/{}.svg", "@fortawesome/fontawesome-free": "svgs/solid/{}.svg"}
 
 
-def tiles(packages: Path) -> int:
-    """The middle square of each picture, at SIDE pixels. Gives how many were written."""
-    opened: dict[str, zipfile.ZipFile] = {}
-    rows = _rows("tiles.csv")
-    for row in rows:
-        archive = row["archive"]
-        if archive not in opened:
-            opened[archive] = zipfile.ZipFile(next((packages / row["package"]).rglob(archive)))
-        picture = Image.open(io.BytesIO(opened[archive].read(row["file"]))).convert("RGB")
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        square.save(_folder("tiles") / f"{row['name']}.webp", quality=QUALITY, method=6)
-    return len(rows)
+def rows(name: str) -> Iterator[dict[str, str]]:
+    """The lines of a csv file of this folder, as its first line names the columns."""
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
 
 
-def silhouettes(packages: Path) -> int:
-    """Each icon as a filled shape, one bit a pixel. Gives how many were written."""
-    rows = _rows("silhouettes.csv")
-    for row in rows:
-        mask = fitted(repaired(drawn(icon(packages, row["package"], row["icon"])), row["repair"]))
-        mask.save(_folder("silhouettes") / f"{row['name'].replace(' ', '-')}.png", optimize=True)
-    return len(rows)
+def file_name(name: str) -> str:
+    """A silhouette's file name without its ending: "chess knight" is "chess-knight"."""
+    return name.replace(" ", "-")
 
 
-def icon(packages: Path, package: str, name: str) -> str:
-    """Its SVG."""
-    folder = packages / package / "package"
-    if package.startswith("iconify"):
-        body = json.loads((folder / "icons.json").read_text(encoding="utf-8"))["icons"][name]["body"]
-        return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 512 512">{body}</svg>'
-    return (folder / ("svg" if package.startswith("mdi") else "svgs/solid") / f"{name}.svg").read_text(encoding="utf-8")
+def tile(picture: Image.Image) -> Image.Image:
+    """The largest centred square of a picture of any size and mode, RGB, 256x256."""
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = picture.convert("RGB").crop((left, top, left + side, top + side))
+    return square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+
+def rebuild_tiles(packages: Path) -> int:
+    """Write tiles/*.webp from unpacked packages; how many. An archive that is missing raises FileNotFoundError."""
+    archives: dict[Path, zipfile.ZipFile] = {}
+    (HERE / "tiles").mkdir(exist_ok=True)
+    count = 0
+    for row in rows("tiles.csv"):
+        path = packages / row["package"] / row["archive"]
+        if path not in archives:
+            archives[path] = zipfile.ZipFile(path)
+        with Image.open(io.BytesIO(archives[path].read(row["file"]))) as picture:
+            tile(picture).save(HERE / "tiles" / f"{row['name']}.webp", quality=QUALITY, method=6)
+        count += 1
+    return count
+
+
+def icon_svg(packages: Path, package: str, icon: str) -> str:
+    """The SVG text of an icon. An icon that is missing raises FileNotFoundError or KeyError."""
+    if package in _ICONS:
+        return (packages / package / _ICONS[package].format(icon)).read_text(encoding="utf-8")
+    icons = json.loads((packages / package / "icons.json").read_text(encoding="utf-8"))
+    size = f"0 0 {icons['width']} {icons['height']}"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}">{icons["icons"][icon]["body"]}</svg>'
 
 
 def drawn(svg: str) -> np.ndarray:
-    """Coverage, [H, W] in 0..255."""
-    try:
-        import cairosvg
-    except ModuleNotFoundError:
-        raise SystemExit("Drawing icons needs cairosvg.") from None
-    png = cairosvg.svg2png(svg.replace("currentColor", "#000").encode(), output_width=DRAWN)
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))[..., 3]
+    """Where the SVG puts ink, [height, width] bool, 1024 wide."""
+    import cairosvg
+    png = cairosvg.svg2png(svg.replace("currentColor", "#000").encode(), output_width=_CANVAS)
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGBA"))[..., 3] > 127
 
 
-def repaired(cover: np.ndarray, repair: str) -> np.ndarray:
-    """[H, W] bool: "close" joins parts that white lines separate, "fill" fills every hole; crumbs are dropped."""
+def repaired(inside: np.ndarray, repair: str) -> np.ndarray:
+    """The drawing as one filled shape, [height, width] bool.
+
+    "fill" fills every hole. "close" closes gaps of up to 64 of 1024 pixels. Without a repair only parts under 1 % of
+    the whole are dropped, as always.
+    """
     from scipy import ndimage
-
-    inside = cover > 100
     if repair == "close":
-        grown = np.pad(inside, 3 * GAP)
-        grown = ndimage.distance_transform_edt(~grown) < GAP
-        inside |= (ndimage.distance_transform_edt(grown) > GAP)[3 * GAP:-3 * GAP, 3 * GAP:-3 * GAP]
-    elif repair == "fill":
+        ground = np.pad(inside, 2 * _GAP)
+        grown = ndimage.distance_transform_edt(~ground) < _GAP
+        closed = ndimage.distance_transform_edt(grown) > _GAP
+        inside = (ground | closed)[2 * _GAP:-2 * _GAP, 2 * _GAP:-2 * _GAP]
+    if repair == "fill":
         inside = ndimage.binary_fill_holes(inside)
     parts, count = ndimage.label(inside)
-    sizes = ndimage.sum_labels(inside, parts, range(count + 1))
-    return inside & np.isin(parts, np.flatnonzero(sizes > 0.01 * sizes.sum()))
+    areas = ndimage.sum_labels(inside, parts, range(1, count + 1))
+    return np.isin(parts, 1 + np.flatnonzero(areas > _CRUMB * areas.sum()))
 
 
 def fitted(inside: np.ndarray) -> Image.Image:
-    """As large as the square allows, less a margin, in its middle; one bit a pixel."""
-    rows, columns = np.where(inside)
-    cut = inside[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
-    scale = SIDE * (1 - 2 * MARGIN) / max(cut.shape)
-    size = max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale))
-    shape = Image.fromarray(cut.astype(np.uint8) * 255).resize(size, Image.Resampling.LANCZOS)
-    square = Image.new("L", (SIDE, SIDE))
-    square.paste(shape, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
-    return square.point(lambda value: 255 * (value >= 128)).convert("1")
+    """The shape [height, width] bool, cut out and fitted to 256x256 less the margin, mode "1"."""
+    lines, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    cut = inside[lines[0]:lines[-1] + 1, columns[0]:columns[-1] + 1]
+    scale = round(SIZE * (1 - 2 * MARGIN)) / max(cut.shape)
+    height, width = (max(1, round(side * scale)) for side in cut.shape)
+    shape = Image.fromarray(cut.astype(np.uint8) * 255).resize((width, height), Image.Resampling.LANCZOS)
+    square = Image.new("L", (SIZE, SIZE))
+    square.paste(shape, ((SIZE - width) // 2, (SIZE - height) // 2))
+    return square.point(lambda grey: 255 * (grey > 127)).convert("1", dither=Image.Dither.NONE)
 
 
-def _rows(table: str) -> list[dict[str, str]]:
-    with (HERE / table).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def rebuild_silhouettes(packages: Path) -> int:
+    """Write silhouettes/*.png from unpacked icon packages; how many."""
+    (HERE / "silhouettes").mkdir(exist_ok=True)
+    count = 0
+    for row in rows("silhouettes.csv"):
+        inside = repaired(drawn(icon_svg(packages, row["package"], row["icon"])), row["repair"])
+        fitted(inside).save(HERE / "silhouettes" / f"{file_name(row['name'])}.png", optimize=True)
+        count += 1
+    return count
 
 
-def _folder(name: str) -> Path:
-    folder = HERE / name
-    folder.mkdir(exist_ok=True)
-    return folder
+def draw_held_out() -> list[str]:
+    """The families to hold out, in the order of the alphabet; the docstring above says how they are drawn."""
+    sizes: dict[str, int] = {}
+    for row in rows("tiles.csv"):
+        sizes[row["family"]] = sizes.get(row["family"], 0) + 1
+    kinds: dict[str, list[str]] = {}
+    for family in sorted(sizes):
+        kinds.setdefault(family.partition("-")[0], []).append(family)
+    large = {kind: families for kind, families in kinds.items() if len(families) >= 3}
+    large["other"] = [family for kind, families in kinds.items() if kind not in large for family in families]
+    rng, taken = random.Random(HELD_OUT_SEED), []
+    for kind in sorted(large):
+        rng.shuffle(large[kind])
+        wanted = max(1, round(HELD_OUT_SHARE * sum(sizes[family] for family in large[kind])))
+        for family in large[kind]:
+            if wanted <= 0:
+                break
+            taken.append(family)
+            wanted -= sizes[family]
+    return sorted(taken)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m embedded.materials.rebuild", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["tiles", "silhouettes"])
-    parser.add_argument("packages", type=Path)
-    asked = parser.parse_args()
-    made = {"tiles": tiles, "silhouettes": silhouettes}[asked.what](asked.packages)
-    print(f"{made} {asked.what} are written.")
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["tiles", folder]:
+            print(f"{rebuild_tiles(Path(folder))} tiles were written.")
+        case ["silhouettes", folder]:
+            try:
+                print(f"{rebuild_silhouettes(Path(folder))} silhouettes were written.")
+            except ImportError as missing:
+                print(f"Rebuilding silhouettes needs cairosvg and scipy, and {missing.name} is missing.")
+                return 1
+        case ["held_out"]:
+            (HERE / "held_out.txt").write_text("\n".join(draw_held_out()) + "\n", encoding="utf-8")
+        case _:
+            print(__doc__)
+            return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
