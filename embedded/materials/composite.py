@@ -17,7 +17,7 @@ PLAIN = 0.8
 """Share of plain backgrounds; the others are a second material, out of focus."""
 CONTRAST = 0.22
 """By how much a background differs at least from the shape's mean colour, in one channel."""
-ZOOMS = (84.0, 220.0)
+ZOOMS = (48.0, 220.0)
 """How many pixels of a tile fill the side of a picture: a coarse material may be shown smaller."""
 
 
