@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-SHOWN = 50
-"""Losses are written as means over so many steps."""
+SHOWN, PARTS = 50, 10
+"""Losses are written as means over so many steps, or over such a part of the stage, whichever is less."""
 SEED = 20261128
 
 
@@ -54,7 +54,7 @@ class Stage:
     def run(self, loss_of: Callable[[torch.Generator, float], dict[str, torch.Tensor]],
             save_every: float = 60.0) -> dict[str, nn.Module]:
         """`loss_of(lot, progress)` gives named losses; "loss" is the one that is minimised."""
-        shown, saved = [], time.monotonic()
+        shown, told, saved = [], 0.0, time.monotonic()
         while (progress := self.clock.progress) < 1 or self.clock.step == 0:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate * self._share(progress)
@@ -66,9 +66,9 @@ class Stage:
             self._average()
             self.clock.step += 1
             shown.append({name: value.detach() for name, value in losses.items()})
-            if len(shown) == SHOWN:
+            if len(shown) == SHOWN or progress >= told + 1 / PARTS:
                 self._tell(shown)
-                shown = []
+                shown, told = [], progress
             if time.monotonic() - saved > save_every:
                 self.save()
                 saved = time.monotonic()
