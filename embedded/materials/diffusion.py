@@ -18,6 +18,7 @@ from embedded.materials.stock import Stock
 from embedded.model import AutoencoderKL, build_unet
 from embedded.schedule import alphas_cumprod
 from embedded.text import TextEncoder
+from embedded.train import weighted_error
 
 TOKENS = 24
 """Longer than any caption; the last part of the stage sees all 77."""
@@ -118,12 +119,6 @@ def noised(latents: torch.Tensor, abar: torch.Tensor, lot: torch.Generator, powe
     noise = torch.randn_like(latents)
     a = abar[t].view(-1, 1, 1, 1)
     return a.sqrt() * latents + (1 - a).sqrt() * noise, t, noise
-
-
-def weighted_error(predicted: torch.Tensor, noise: torch.Tensor, abar: torch.Tensor) -> torch.Tensor:
-    """Squared error weighted by min(SNR, 5) / SNR (Hang et al. 2023, "Min-SNR")."""
-    snr = abar / (1 - abar)
-    return ((predicted - noise).square().mean((1, 2, 3)) * snr.clamp(max=5.0) / snr).mean()
 
 
 def half(device: torch.device) -> torch.autocast:
