@@ -86,5 +86,5 @@ class _Attention:
 
     def both(self) -> torch.Tensor:
         keys, values = (torch.cat([own, part.expand_as(own)], dim=1)
-                        for own, part in zip((self._keys, self._values), self._bank))
+                        for own, part in zip((self._keys, self._values), self._bank, strict=True))
         return HostAttention().heads(self._module, self._queries, keys, values)

@@ -38,7 +38,7 @@ def case(unet: nn.Module, narrow: bool, rounds: int, device: torch.device, dtype
     work = Work(unet, batch, size // 8, steps, steps, device, dtype)
     work.prepare()
     _fill(work, cached)
-    calls = dict(zip(ARMS, (work.plain, work.warm, work.without_bank, work.cold("one pass"))))
+    calls = dict(zip(ARMS, (work.plain, work.warm, work.without_bank, work.cold("one pass")), strict=True))
     seconds = {name: [] for name in calls}
     for turn in range(rounds):
         for name in list(calls)[::1 if turn % 2 == 0 else -1]:
@@ -77,7 +77,7 @@ def plot(results: dict[str, dict[int, dict[str, float]]]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, len(results), figsize=(4 * len(results), 3.4), sharey=True)
-    for axis, (name, cases) in zip(axes, results.items()):
+    for axis, (name, cases) in zip(axes, results.items(), strict=True):
         for arm in ARMS[1:]:
             line, = axis.plot(list(cases), [each[arm] for each in cases.values()], "o-", label=arm)
             axis.plot(list(cases), [each[f"predicted {arm}"] for each in cases.values()], ":", color=line.get_color())

@@ -150,7 +150,7 @@ class Work:
 
     def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
         z = self.noise
-        for t, after in zip(self.timesteps, [*self.timesteps[1:], 0]):
+        for t, after in zip(self.timesteps, [*self.timesteps[1:], 0], strict=True):
             here, there = self.schedule.abar(t), self.schedule.abar(after)
             noise = evaluate(z, t)
             z = there**0.5 * (z - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise

@@ -75,7 +75,7 @@ def load_model(path: Path = CHECKPOINT, *, scale: float | None = None, with_text
     """Load an LDM checkpoint into fp32. `unet` and `vae` are changes to the embedded model's sizes."""
     weights = load_file(path)
     built = build_unet(**(unet or {})), AutoencoderKL(**(vae or {}))
-    for module, prefix in zip(built, (UNET_PREFIX, VAE_PREFIX)):
+    for module, prefix in zip(built, (UNET_PREFIX, VAE_PREFIX), strict=False):
         module.load_state_dict(_under(weights, prefix))
     text = None
     if with_text:

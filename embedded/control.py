@@ -42,7 +42,7 @@ class ControlNet(nn.Module):
         embedding = self.time_embed(timestep_embedding(timesteps, self.model_channels))
         guide = self.input_hint_block(hint, embedding, context)
         residuals, h = [], x
-        for index, (block, zero_conv) in enumerate(zip(self.input_blocks, self.zero_convs)):
+        for index, (block, zero_conv) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
             h = block(h, embedding, context)
             if index == 0:
                 h = h + guide

@@ -69,7 +69,8 @@ class Demo:
             plain = self.paint(Request(prompt, (10,)), None, "text only")
             made = self.paint(Request(prompt, (10, 11, 12)), image, f"variation of {shape}")
             rows.append([Cell(picture_of(scene), "image prompt"), Cell(plain[0], f'text only: "{prompt}"'),
-                         *(Cell(each, f'"{prompt}", seed {seed}') for seed, each in zip((10, 11, 12), made))])
+                         *(Cell(each, f'"{prompt}", seed {seed}')
+                           for seed, each in zip((10, 11, 12), made, strict=True))])
         return save_sheet(self.outputs / "1_image_variation.png", "Image variation: same text, same details", rows)
 
     def cross_prompt(self) -> Path:
@@ -96,7 +97,7 @@ class Demo:
             image = self.invert(scene, "", settings, f"structure-guided, {pattern} {shape}")
             made = self.paint(Request("", (5, 6, 7), hint=hint), image, "structure-guided", control)
             rows.append([Cell(picture_of(scene), "image prompt"), Cell(Image.fromarray(edge_map(outline)), "edge map"),
-                         *(Cell(each, f"no text, seed {seed}") for seed, each in zip((5, 6, 7), made))])
+                         *(Cell(each, f"no text, seed {seed}") for seed, each in zip((5, 6, 7), made, strict=True))])
         return save_sheet(self.outputs / "3_structure_guided.png", "Structure-guided: the ControlNet says where", rows)
 
     def lambda_sweep(self) -> Path:
@@ -117,8 +118,8 @@ class Demo:
             settings = Settings.of({"blocks": BLOCKS, "guidance": guidance}, "cross-prompt")
             image = self.invert(scene, "", settings, name)
             made = self.paint(Request(prompt, (1, 2, 3)), image, name)
-            rows.append([Cell(picture_of(scene), "image prompt"), *(Cell(each, f"{name}, seed {seed}")
-                                                                   for seed, each in zip((1, 2, 3), made))])
+            rows.append([Cell(picture_of(scene), "image prompt"),
+                         *(Cell(each, f"{name}, seed {seed}") for seed, each in zip((1, 2, 3), made, strict=True))])
         title = 'Conflict-free beside conflicting guidance: "a heart"'
         return save_sheet(self.outputs / "5_conflict_free.png", title, rows)
 
@@ -130,7 +131,7 @@ class Demo:
         request = Request(options.prompt, seeds, options.negative, options.cfg, options.steps)
         made = self.paint(request, image, "your picture")
         row = [Cell(picture, "image prompt"), *(Cell(each, f'"{options.prompt}", seed {seed}')
-                                                for seed, each in zip(seeds, made))]
+                                                for seed, each in zip(seeds, made, strict=True))]
         return [save_sheet(self.outputs / "own.png", options.task or "own settings", [row])]
 
     def invert(self, picture: Scene | Image.Image, prompt: str, settings: Settings, what: str) -> ImagePrompt | None:

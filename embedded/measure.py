@@ -49,7 +49,7 @@ def results_of(model: LatentDiffusion, seed: int, count: int, **changes) -> dict
         for arm, blocks in arms.items():
             chosen = dataclasses.replace(image, settings=dataclasses.replace(settings, blocks=blocks))
             latents[arm] = generate(model, request, chosen)
-    return dict(zip(latents, model.decode(torch.cat(list(latents.values())))))
+    return dict(zip(latents, model.decode(torch.cat(list(latents.values()))), strict=True))
 
 
 def judged(judge: Judge, picture: torch.Tensor, scene: Scene, shape: str) -> dict[str, float]:

@@ -105,7 +105,7 @@ def _heart() -> Points:
 
 def _star() -> Points:
     outer, inner = _regular(5, 1.15), _regular(5, 0.53, math.pi / 5)
-    return [point for pair in zip(outer, inner) for point in pair]
+    return [point for pair in zip(outer, inner, strict=True) for point in pair]
 
 
 def _cross(arm: float = 0.42) -> Points:
@@ -144,7 +144,7 @@ def shape_mask(item: Item, size: int = SIZE) -> np.ndarray:
     canvas = Image.new("L", (size * _OVERSAMPLING,) * 2)
     draw = ImageDraw.Draw(canvas)
     cos, sin = math.cos(item.angle), math.sin(item.angle)
-    for points, ink in zip(_OUTLINES[item.shape], (255, 0)):
+    for points, ink in zip(_OUTLINES[item.shape], (255, 0), strict=False):
         if points:
             draw.polygon([((item.centre[0] + item.radius * (x * cos - y * sin)) * _OVERSAMPLING,
                            (item.centre[1] + item.radius * (x * sin + y * cos)) * _OVERSAMPLING)
@@ -199,7 +199,7 @@ def _speckle(material: Material, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     blots = rng.uniform(-64, 64, (150, 2))
     sizes = rng.uniform(1.6, 3.6, 150)
     ink = np.zeros_like(x)
-    for (bx, by), blot in zip(blots, sizes):
+    for (bx, by), blot in zip(blots, sizes, strict=False):
         rows = np.abs(y[:, 0] - by) < blot + 1
         columns = np.abs(x[0] - bx) < blot + 1
         window = np.ix_(rows, columns)
@@ -251,7 +251,8 @@ def _any_scene(rng: np.random.Generator, shape: str | None, pattern: str | None,
     pattern = pattern or str(rng.choice(PATTERNS))
     base, ink, background = _colours(rng)
     material = Material(pattern, base, ink, float(rng.uniform(23, 27)), int(rng.integers(2**31)))
-    items = tuple(Item(s, *place, float(rng.uniform(-0.15, 0.15))) for s, place in zip(shapes, _places(rng, pair)))
+    items = tuple(Item(s, *place, float(rng.uniform(-0.15, 0.15)))
+                  for s, place in zip(shapes, _places(rng, pair), strict=False))
     return Scene(items, material, background, _caption(rng, shapes, pattern))
 
 

@@ -56,7 +56,7 @@ def ddim_steps(guided: GuidedModel, z: torch.Tensor,
                timesteps: list[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """DDIM with eta 0 down the timesteps, the last step to abar[0]: (latent after the step, model output) each."""
     schedule = guided.model.schedule
-    for t, after in zip(timesteps, [*timesteps[1:], 0]):
+    for t, after in zip(timesteps, [*timesteps[1:], 0], strict=True):
         here, there = schedule.abar(t), schedule.abar(after)
         output = guided(z, schedule.sigma(t), t)
         noise = noise_of(output, z, here, guided.model.prediction)

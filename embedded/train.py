@@ -167,7 +167,8 @@ def train_vae(work: Path, pictures: np.ndarray, compiled: bool) -> AutoencoderKL
     def loss_of(step: int, rng: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(pictures), (BATCH["vae"],), generator=rng)
         corners = torch.randint(0, 65, (BATCH["vae"], 2), generator=rng)
-        crops = np.stack([pictures[i, y:y + 64, x:x + 64] for i, (y, x) in zip(chosen.tolist(), corners.tolist())])
+        crops = np.stack([pictures[i, y:y + 64, x:x + 64]
+                          for i, (y, x) in zip(chosen.tolist(), corners.tolist(), strict=True)])
         target = to_tensor(crops).contiguous(memory_format=torch.channels_last)
         mean, logvar = encode(target).chunk(2, 1)
         logvar = logvar.clamp(-30, 20)

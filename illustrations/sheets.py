@@ -28,7 +28,8 @@ def image_prompt() -> Path:
 def off_on(studio: Studio, path: Path) -> None:
     picture = drawn(*IMAGE_PROMPT)
     rows = []
-    for prompt, wish, name in zip(("a circle", "a star"), PICTURES["off_on"].wishes, ("the defaults", "Most detail")):
+    for prompt, wish, name in zip(("a circle", "a star"), PICTURES["off_on"].wishes, ("the defaults", "Most detail"),
+                                  strict=True):
         plain, = studio.made(prompt)
         made, = studio.made(prompt, picture, wish)
         rows.append([Cell(picture, "image prompt"), Cell(plain, f'off: "{prompt}"'),
@@ -68,7 +69,7 @@ def structure(studio: Studio, path: Path) -> None:
         plain = studio.made("", **fields)[0]
         made = [studio.made("", drawn(*scene), wish, **fields, seed=seed)[0] for seed in (1, 2)]
         rows.append([Cell(edges, "ControlNet"), Cell(drawn(*scene), "image prompt"), Cell(plain, "InDetail off"),
-                     *(Cell(each, f"on, seed {seed}") for seed, each in zip((1, 2), made))])
+                     *(Cell(each, f"on, seed {seed}") for seed, each in zip((1, 2), made, strict=True))])
     save_sheet(path, "Structure", rows)
 
 

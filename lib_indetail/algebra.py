@@ -103,7 +103,7 @@ def evaluate(plan: Plan, call: Call) -> torch.Tensor:
         answers.append((None, call.nothing()))
         weights.append(None)
     return _weighted_sum([(rest if weight is None else weight, answer)
-                          for weight, (_, answer) in zip(weights, answers)])
+                          for weight, (_, answer) in zip(weights, answers, strict=True)])
 
 
 def _weighted_sum(terms: list[tuple[float | torch.Tensor, torch.Tensor]]) -> torch.Tensor:
@@ -158,7 +158,7 @@ def _keys_values(origin: Own | Bank | Blend, call: Call) -> KeysValues:
         case Bank(name):
             return call.banks[name]
         case Blend(first, second, amount):
-            return tuple(torch.lerp(a, b, amount) for a, b in zip(call.banks[first], call.banks[second]))
+            return tuple(torch.lerp(a, b, amount) for a, b in zip(call.banks[first], call.banks[second], strict=True))
     raise TypeError(f"not an origin of keys and values: {origin!r}")
 
 

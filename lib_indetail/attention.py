@@ -34,7 +34,7 @@ class LogitBias:
         queries = [torch.ones(tokens, b.keys.shape[1], device=device) if b.queries is None else b.queries.to(device)
                    for b in biases if b is not None]
         columns = torch.block_diag(*(torch.zeros(count, 0, device=device) if b is None else b.keys.float().to(device)
-                                     for b, count in zip(biases, counts)))
+                                     for b, count in zip(biases, counts, strict=True)))
         return LogitBias(columns, torch.cat(queries, dim=1))
 
 

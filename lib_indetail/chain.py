@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -24,7 +25,7 @@ class Chain:
     def __post_init__(self) -> None:
         if len(self.sigmas) != len(self.latents) or len(self.sigmas) < 2:
             raise ValueError("a chain needs one sigma per latent, and two of them at least.")
-        if any(a >= b for a, b in zip(self.sigmas, self.sigmas[1:])):
+        if any(a >= b for a, b in pairwise(self.sigmas)):
             raise ValueError("a chain's sigmas must ascend.")
 
     def to(self, device: torch.device | str) -> Chain:

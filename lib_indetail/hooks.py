@@ -157,7 +157,7 @@ class InDetailHooks:
         self._answer = None
         if not self._reading or self._names[module] not in self._plans or not self._alone_on(module):
             return None
-        given = {**dict(zip(("x", "context"), args)), **kwargs}
+        given = {**dict(zip(("x", "context"), args, strict=False)), **kwargs}
         x = given.pop("x")
         context = given.pop("context", None)
         if len(x) != self._row_count or (context is not None and context is not x) or any(given.values()):
@@ -232,5 +232,5 @@ def _attention_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Te
 
 def _unet_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     names = ("x", "timesteps", "context")
-    given = {**dict(zip(names, args)), **kwargs}
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
     return given["x"], given["timesteps"], given.get("context")

@@ -133,7 +133,7 @@ class Inverter:
         z = torch.cat(list(latents))
         output = model(z, torch.tensor(timesteps, device=z.device))
         return [noise_of(row[None], at, self.schedule.abar(t), self.prediction)
-                for row, at, t in zip(output, latents, timesteps)]
+                for row, at, t in zip(output, latents, timesteps, strict=True)]
 
     def _timestep(self, sigma: float) -> float:
         return (self.timestep or self.schedule.timestep)(sigma)
@@ -161,7 +161,7 @@ def _between(z: torch.Tensor, noise: torch.Tensor, low: float, high: float) -> t
 def _path(z: torch.Tensor, noises: Sequence[torch.Tensor], low: float, sigmas: Sequence[float]) -> list[torch.Tensor]:
     """DDIM steps from `low` over all of `sigmas`, each along a noise of its own."""
     latents = []
-    for noise, high in zip(noises, sigmas):
+    for noise, high in zip(noises, sigmas, strict=True):
         z, low = _between(z, noise, low, high), high
         latents.append(z)
     return latents

@@ -64,9 +64,9 @@ def part_of(picture: Image.Image, part: Part | None) -> Image.Image:
     """The picture itself without one; at least one pixel."""
     if part is None:
         return picture
-    left, top = (min(int(start * side), side - 1) for start, side in zip(part[:2], picture.size))
+    left, top = (min(int(start * side), side - 1) for start, side in zip(part[:2], picture.size, strict=True))
     right, bottom = (max(round(end * side), first + 1)
-                     for end, side, first in zip(part[2:], picture.size, (left, top)))
+                     for end, side, first in zip(part[2:], picture.size, (left, top), strict=True))
     return picture.crop((left, top, right, bottom))
 
 

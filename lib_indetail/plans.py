@@ -106,7 +106,7 @@ class Planner:
 
     def _plan(self, u: float, role: Role, readers: Sequence[Reader], layer: str | None) -> Plan | None:
         parts = (reader.part(u, role, share, layer)
-                 for reader, share in zip(readers, shares([reader.settings.weight for reader in readers])))
+                 for reader, share in zip(readers, shares([reader.settings.weight for reader in readers]), strict=True))
         return mixed(list(parts))
 
     def _images(self) -> set[int]:

@@ -27,7 +27,7 @@ def received(plan: Plan, call: Call, queries: int | None = None) -> dict[str, to
     weights = [None if weight is None else _column(weight, tokens, at, call) for weight, _ in strata]
     rest = 1 - sum(weight for weight in weights if weight is not None)
     shares: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
-    for weight, (_, masses) in zip(weights, strata):
+    for weight, (_, masses) in zip(weights, strata, strict=True):
         for source, mass in masses:
             for name, part in _named(source):
                 shares[name] = shares[name] + part * (rest if weight is None else weight) * mass
@@ -49,14 +49,15 @@ def _masses(stratum: Stratum, call: Call, at: torch.Tensor) -> list[tuple[Source
     if not gathered:
         return []
     counts = [part[0].shape[1] for _, part in gathered]
-    bias = torch.cat([_bias(part[2], count, call.shape[1], at) for (_, part), count in zip(gathered, counts)], dim=1)
+    bias = torch.cat([_bias(part[2], count, call.shape[1], at)
+                      for (_, part), count in zip(gathered, counts, strict=True)], dim=1)
     queries = call.queries[:, at.to(call.queries.device)]
     masses = []
     for row in range(len(queries)):
         keys = torch.cat([part[0][row % len(part[0])] for _, part in gathered])
         split = _probabilities(queries[row], keys, bias, call.module.heads).split(counts, dim=-1)
         masses.append(torch.stack([part.sum(-1).mean(0).cpu() for part in split]))
-    return [(source, mass) for (source, _), mass in zip(gathered, torch.stack(masses, dim=1))]
+    return [(source, mass) for (source, _), mass in zip(gathered, torch.stack(masses, dim=1), strict=True)]
 
 
 def _probabilities(queries: torch.Tensor, keys: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:

@@ -179,7 +179,7 @@ def _named(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(args[0], Mapping) or len(objects) > 1:
             raise BadSetting("InDetail takes one object with named fields as its first argument.")
         return {**_from_object(objects[0]), **changes}
-    fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args))}
+    fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args, strict=False))}
     left_out = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
                 for name in TASKS.get(task, {})}
     left_out |= {numbered(name, number) for number in FURTHER
@@ -223,7 +223,7 @@ def _from_object(given: Mapping[str, Any]) -> dict[str, Any]:
         raise BadSetting("Images must be a list of objects, one for each further image prompt.")
     if len(images) > len(FURTHER):
         raise BadSetting(f"At most {MOST_PICTURES} image prompts can act together, not {1 + len(images)}.")
-    for number, each in zip(FURTHER, images):
+    for number, each in zip(FURTHER, images, strict=False):
         _refuse_unknown(each, FIELDS_OF_IMAGES, "field of a further image prompt")
         if is_empty(each.get("image")):
             raise BadPicture(f"Image prompt {number} has no image.")

@@ -86,7 +86,7 @@ def _tinted(latents: torch.Tensor, acting: Sequence[Acting], reference: Callable
             amount: Callable[[Settings], float]) -> torch.Tensor:
     parts = shares([each.settings.weight for each in acting])
     return tinted(latents, [Tint(reference(each).to(latents), part * amount(each.settings), _content(each.take),
-                                 each.put) for each, part in zip(acting, parts)])
+                                 each.put) for each, part in zip(acting, parts, strict=True)])
 
 
 def _per_token(take: torch.Tensor | None) -> PerToken | None:

@@ -99,7 +99,8 @@ def _encoded(light: np.ndarray) -> np.ndarray:
 def _to_xyz(chromaticity: tuple[float, ...]) -> np.ndarray:
     """Linear RGB to XYZ under D65, from x and y of white, red, green and blue; whites are adapted by Bradford's
     transform."""
-    white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in zip(chromaticity[::2], chromaticity[1::2]))
+    white, *primaries = ((x / y, 1.0, (1 - x - y) / y)
+                         for x, y in zip(chromaticity[::2], chromaticity[1::2], strict=True))
     columns = np.array(primaries).T
     to_own_white = columns * np.linalg.solve(columns, np.array(white))
     d65 = np.array([_SRGB[0] / _SRGB[1], 1.0, (1 - _SRGB[0] - _SRGB[1]) / _SRGB[1]])

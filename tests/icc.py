@@ -17,7 +17,8 @@ DISPLAY_P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 def rgb_profile(chromaticity: tuple[float, ...], gamma: float) -> bytes:
     """Of three primaries and one curve."""
     columns = to_xyz(chromaticity, D50).T
-    tags = {b"wtpt": _xyz(D50), **{name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns)},
+    tags = {b"wtpt": _xyz(D50),
+            **{name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)},
             **{name: _curve(gamma) for name in (b"rTRC", b"gTRC", b"bTRC")}}
     return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
@@ -29,7 +30,8 @@ def srgb_profile() -> bytes:
     table = struct.pack(">4s4xI1024H", b"curv", 1024, *(round(float(value) * 2047) * 65535 // 2047 for value in light))
     columns = to_xyz(SRGB, D50).T
     return _profile(b"mntr", b"RGB ", b"XYZ ", {
-        b"wtpt": _xyz(D50), **{name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns)},
+        b"wtpt": _xyz(D50),
+        **{name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)},
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), table)})
 
 
@@ -47,7 +49,8 @@ def cmyk_profile() -> bytes:
 
 def to_xyz(chromaticity: tuple[float, ...], white_to: tuple[float, ...]) -> np.ndarray:
     """Linear RGB to XYZ under another white (Bradford)."""
-    white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in zip(chromaticity[::2], chromaticity[1::2]))
+    white, *primaries = ((x / y, 1.0, (1 - x - y) / y)
+                         for x, y in zip(chromaticity[::2], chromaticity[1::2], strict=True))
     columns = np.array(primaries).T
     own = columns * np.linalg.solve(columns, np.array(white))
     scale = np.diag((BRADFORD @ np.array(white_to)) / (BRADFORD @ np.array(white)))

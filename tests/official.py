@@ -148,7 +148,7 @@ def _offset_latents(noisiest_first, timesteps: list[int], schedule: NoiseSchedul
     max(offset + 1, i)."""
     nodes = [offset] + [max(offset + 1, step) for step in range(1, len(timesteps))]
     last = len(noisiest_first) - 1
-    table = {schedule.sigma(t): noisiest_first[min(node, last)] for t, node in zip(timesteps, nodes)}
+    table = {schedule.sigma(t): noisiest_first[min(node, last)] for t, node in zip(timesteps, nodes, strict=True)}
     return table.__getitem__
 
 

@@ -75,7 +75,7 @@ class Scene:
         with self.hooks(settings, **changes) as hooks, hooks.evaluation(
                 self.model.schedule.sigma(t), 1 - t / 1000, [self.roles[i] for i in order]):
             parts = [self.model.unet(a, torch.full((len(a),), t), context=b)
-                     for a, b in zip(x.split(splits or len(x)), context.split(splits or len(x)))]
+                     for a, b in zip(x.split(splits or len(x)), context.split(splits or len(x)), strict=True)]
         return torch.cat(parts)[torch.tensor(order).argsort()]
 
     def sample(self, hooks=None, timesteps=(801, 601, 401, 201), structure=None) -> list[torch.Tensor]:

@@ -18,7 +18,7 @@ def statistics(z):
 
 
 def test_every_row_and_channel_gets_the_references_mean_and_deviation():
-    for result, expected in zip(statistics(adain(NOISE, REFERENCE)), statistics(REFERENCE)):
+    for result, expected in zip(statistics(adain(NOISE, REFERENCE)), statistics(REFERENCE), strict=True):
         assert (result - expected).abs().max() < 1e-3
 
 
@@ -58,7 +58,7 @@ def test_a_reference_of_another_size_will_do():
     small = REFERENCE[..., :8, :12]
     result, expected = statistics(adain(NOISE, small)), statistics(small)
     assert adain(NOISE, small).shape == NOISE.shape
-    assert all((a - b).abs().max() < 1e-3 for a, b in zip(result, expected))
+    assert all((a - b).abs().max() < 1e-3 for a, b in zip(result, expected, strict=True))
 
 
 def test_amount_0_is_the_very_same_noise():

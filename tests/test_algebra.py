@@ -60,7 +60,8 @@ def test_replacement_at_full_strength_reads_the_image_alone(case):
 
 
 def joined(case, image="image"):
-    return [torch.cat([own, bank.expand(ROWS, -1, -1)], 1) for own, bank in zip(case.own, case.banks[image])]
+    return [torch.cat([own, bank.expand(ROWS, -1, -1)], 1)
+            for own, bank in zip(case.own, case.banks[image], strict=True)]
 
 
 def test_concatenation_is_one_softmax_over_own_and_image_keys(case):
@@ -105,7 +106,7 @@ def test_tensor_weights_that_do_not_sum_to_one_keep_the_output_bias_once(case):
 @pytest.mark.parametrize("amount", [0.0, 0.35, 1.0])
 def test_blend_interpolates_keys_and_values_of_two_banks(case, amount):
     first, second = case.banks["image"], case.banks["other"]
-    mixed = [(1 - amount) * a + amount * b for a, b in zip(first, second)]
+    mixed = [(1 - amount) * a + amount * b for a, b in zip(first, second, strict=True)]
     plan = (Stratum((Source(Blend("image", "other", amount)),)),)
     close(case.evaluate(plan), case.expect((1.0, *mixed)))
 
@@ -133,11 +134,12 @@ def test_panel_enhancement_adds_lambda_minus_one_of_the_left_panel(case):
 def test_own_keys_come_from_the_context_of_a_cross_attention(case):
     context = randn(ROWS, 4, WIDTH, seed=9)
     own = case.module.to_k(context), case.module.to_v(context)
-    keys_values = [torch.cat([a, b.expand(ROWS, -1, -1)], 1) for a, b in zip(own, case.banks["image"])]
+    keys_values = [torch.cat([a, b.expand(ROWS, -1, -1)], 1) for a, b in zip(own, case.banks["image"], strict=True)]
     close(case.evaluate(concatenation("image"), context=context), case.expect((1.0, *keys_values)))
 
 
 def test_banks_are_left_as_they_are(case):
     before = [t.clone() for pair in case.banks.values() for t in pair]
     case.evaluate(concatenation("image")), case.evaluate(stratified("image", 0.5))
-    assert all(torch.equal(a, b) for a, b in zip(before, [t for pair in case.banks.values() for t in pair]))
+    after = [t for pair in case.banks.values() for t in pair]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -110,7 +110,8 @@ def test_a_bias_may_need_more_than_one_widening(biased, rank):
 def test_a_mask_takes_the_bias_of_its_keys_along(biased):
     queries, keys = randn(TOKENS, 2, seed=15), randn(IMAGE_TOKENS, 2, seed=16)
     plan = (Stratum((OWN, image(keep=KEEP, bias=LogitBias(keys, queries)))),)
-    both = [torch.cat([own, part.expand(ROWS, -1, -1)], 1) for own, part in zip(biased.own, kept_bank(biased))]
+    both = [torch.cat([own, part.expand(ROWS, -1, -1)], 1)
+            for own, part in zip(biased.own, kept_bank(biased), strict=True)]
     bias = torch.cat([torch.zeros(TOKENS, TOKENS), queries @ keys[KEEP].T], 1)
     close(biased.evaluate(plan), biased.expect((1.0, *both, bias)))
 
@@ -118,7 +119,7 @@ def test_a_mask_takes_the_bias_of_its_keys_along(biased):
 def test_biases_of_several_sources_do_not_mix(biased):
     queries, keys = randn(TOKENS, 2, seed=17), randn(TOKENS, 2, seed=18)
     plan = (Stratum((Source(Own(), bias=LogitBias(keys, queries)), image(bias=-1.5), Source(Bank("other")))),)
-    parts = zip(biased.own, biased.banks["image"], biased.banks["other"])
+    parts = zip(biased.own, biased.banks["image"], biased.banks["other"], strict=True)
     keys_values = [torch.cat([t.expand(ROWS, -1, -1) for t in part], 1) for part in parts]
     bias = torch.cat([queries @ keys.T, torch.full((TOKENS, IMAGE_TOKENS), -1.5), torch.zeros(TOKENS, IMAGE_TOKENS)], 1)
     close(biased.evaluate(plan), biased.expect((1.0, *keys_values, bias)))

@@ -61,7 +61,7 @@ def test_a_second_run_records_nothing_and_gives_the_same_bits(scene, settings):
     (first, recorded), (second, again) = (sampled(scene, settings, cache) for _ in range(2))
     without = scene.sample(scene.hooks(settings))
     assert (len(recorded), again) == (4 * (1 + (settings is BOTH)), [])
-    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(first, second, without))
+    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(first, second, without, strict=True))
 
 
 def test_a_run_from_another_noise_and_batch_finds_it_too(tiny):
@@ -129,7 +129,7 @@ def test_what_is_kept_is_not_changed_by_the_run_that_reads_it(scene):
     before = [part.clone() for layers, _ in cache._entries.values() for pair in layers.values() for part in pair]
     sampled(scene, Settings(replacement_until=0.5, strength=0.7), cache)
     after = [part for layers, _ in cache._entries.values() for pair in layers.values() for part in pair]
-    assert all(torch.equal(a, b) for a, b in zip(before, after))
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_a_call_on_another_size_is_refused_even_if_everything_is_remembered(scene):

@@ -26,18 +26,18 @@ def ddim_step(z, eps, here, there):
 
 
 def test_a_nodes_own_sigma_gives_that_very_node(chain):
-    assert all(chain.at(sigma) is latent for sigma, latent in zip(chain.sigmas, chain.latents))
+    assert all(chain.at(sigma) is latent for sigma, latent in zip(chain.sigmas, chain.latents, strict=True))
 
 
 @pytest.mark.parametrize("part", [0.01, 0.37, 0.99])
 def test_between_two_nodes_lies_a_partial_ddim_step(chain, part):
-    for low, high in zip(range(10), range(1, 11)):
+    for low, high in zip(range(10), range(1, 11), strict=False):
         ends = chain.sigmas[low], chain.sigmas[high]
         abars = [abar_of_sigma(s) for s in ends]
-        clean = [z / a**0.5 for z, a in zip((chain.latents[low], chain.latents[high]), abars)]
+        clean = [z / a**0.5 for z, a in zip((chain.latents[low], chain.latents[high]), abars, strict=True)]
         eps = (clean[1] - clean[0]) / (ends[1] - ends[0])
         sigma = ends[0] + part * (ends[1] - ends[0])
-        for node, abar in zip((low, high), abars):
+        for node, abar in zip((low, high), abars, strict=True):
             expected = ddim_step(chain.latents[node], eps, abar, abar_of_sigma(sigma))
             assert relative_error(chain.at(sigma), expected) < 1e-5
 
@@ -50,7 +50,7 @@ def test_below_the_first_node_the_clean_latent_is_held(chain, share):
 @pytest.mark.parametrize("t", [902.5, 950, 999])
 def test_above_the_last_node_its_segment_goes_on(chain, schedule, t):
     (low, high), sigma = chain.sigmas[-2:], schedule.sigma(t)
-    clean = [z / abar_of_sigma(s) ** 0.5 for z, s in zip(chain.latents[-2:], (low, high))]
+    clean = [z / abar_of_sigma(s) ** 0.5 for z, s in zip(chain.latents[-2:], (low, high), strict=True)]
     expected = abar_of_sigma(sigma) ** 0.5 * (clean[1] + (sigma - high) / (high - low) * (clean[1] - clean[0]))
     assert sigma > high
     assert relative_error(chain.at(sigma), expected) < 1e-5

@@ -95,7 +95,7 @@ def test_a_controlnet_does_not_change_what_the_rows_read(embedded, image):
     with_structure, moved = first_call(embedded, image, Structure(given=residuals_like_a_controlnets(embedded)))
     without, still = first_call(embedded, image, None)
     assert len(without) == len(with_structure) == 18
-    assert all(torch.equal(a, b) for a, b in zip(with_structure, without))
+    assert all(torch.equal(a, b) for a, b in zip(with_structure, without, strict=True))
     assert (moved - still).abs().max() > 1e-3
     assert "forward" not in vars(embedded.unet)
 

@@ -82,7 +82,7 @@ def test_several_cond_rows_a_picture_all_read_the_image(tiny):
     scene = Scene(tiny, n=3)
     scene.roles = ["cond"] * 4 + ["uncond"] * 2
     result, plain = scene.call(STRATIFIED), scene.plain()
-    assert all(distance(a, b) > 1e-2 for a, b in zip(result[:4], plain[:4]))
+    assert all(distance(a, b) > 1e-2 for a, b in zip(result[:4], plain[:4], strict=True))
     assert torch.equal(result[4:], plain[4:])
 
 

@@ -115,7 +115,7 @@ def test_the_bank_is_that_of_a_plain_pass_whatever_is_generated(tiny, settings, 
     recorded = [part for pair in notebook.kept[0][2].values() for part in pair]
     plain = projected(scene)
     assert len(recorded) == len(plain) == 18
-    assert all(torch.equal(a, b) for a, b in zip(recorded, plain))
+    assert all(torch.equal(a, b) for a, b in zip(recorded, plain, strict=True))
 
 
 def test_rows_read_what_was_recorded(scene):
@@ -142,7 +142,7 @@ def test_two_hook_objects_in_a_row_record_the_same(scene):
     readers = Reader(), Reader()
     results = [scene.call(BOTH, attention=reader) for reader in readers]
     assert torch.equal(*results)
-    assert all(torch.equal(a, b) for a, b in zip(readers[0].read, readers[1].read))
+    assert all(torch.equal(a, b) for a, b in zip(readers[0].read, readers[1].read, strict=True))
 
 
 def test_record_takes_no_gradients(scene):
@@ -172,7 +172,7 @@ def test_a_v_model_samples_the_pictures_of_its_eps_model(tiny):
     scenes = Scene(tiny), Scene(as_v(tiny))
     settings = Settings(guidance=0.5, stratified_until=0.4)
     eps, v = (scene.sample(scene.hooks(settings)) for scene in scenes)
-    assert max(float((a - b).abs().max()) for a, b in zip(eps, v)) < 1e-3
+    assert max(float((a - b).abs().max()) for a, b in zip(eps, v, strict=True)) < 1e-3
     assert float((eps[-1] - scenes[0].sample()[-1]).abs().max()) > 1e-2
 
 

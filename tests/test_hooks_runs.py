@@ -21,7 +21,7 @@ def run(scene, settings=None):
 
 
 def equal_steps(a, b):
-    return [torch.equal(*pair) for pair in zip(a, b)]
+    return [torch.equal(*pair) for pair in zip(a, b, strict=True)]
 
 
 @pytest.mark.parametrize(("end", "same"), [(0.2, 1), (0.4, 2), (0.6, 3), (0.8, 4)])

@@ -38,7 +38,7 @@ def call(unet, chain, schedule, settings, splits=4, keywords=False, **changes):
     with InDetailHooks(unet, read, arguments["planner"]) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
         parts = [unet(x=a, timesteps=torch.full((len(a),), t), context=b, y=c) if keywords
                  else unet(a, torch.full((len(a),), t), b, c)
-                 for a, b, c in zip(X.split(splits), CONTEXT.split(splits), y.split(splits))]
+                 for a, b, c in zip(X.split(splits), CONTEXT.split(splits), y.split(splits), strict=True)]
     return torch.cat(parts)
 
 

@@ -29,7 +29,7 @@ class LinearModel:
     def __call__(self, z, t):
         self.calls.append((z, t))
         if isinstance(t, torch.Tensor):
-            rows = [self._output(row[None], float(at)) for row, at in zip(z, t)]
+            rows = [self._output(row[None], float(at)) for row, at in zip(z, t, strict=True)]
             return torch.cat(rows)
         return self._output(z, t)
 
@@ -80,7 +80,7 @@ def test_a_one_pass_chain_holds_what_was_evaluated_and_each_call_is_announced(sc
     chain = Inverter(schedule).one_pass(model, CLEAN, [schedule.sigma(t) for t in ddim_nodes(6)], listening)
     assert [sigma for sigma, *_ in seen] == list(chain.sigmas[1:])
     assert all(len(calls) == 1 and torch.equal(calls[0], z) and torch.equal(chain.at(sigma), z)
-               for (sigma, *calls), z in zip(seen, chain.latents[1:]))
+               for (sigma, *calls), z in zip(seen, chain.latents[1:], strict=True))
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
@@ -107,7 +107,7 @@ def test_many_sweeps_over_one_window_are_the_chain_whose_every_node_is_a_fixed_p
     sigmas = [schedule.sigma(t) for t in nodes]
     whole = inverter.one_pass(model, CLEAN, sigmas, window=12, sweeps=60)
     fixed = inverter.refined(model, CLEAN, nodes, iterations=40)
-    assert max(relative_error(z, w) for z, w in zip(whole.latents, fixed.latents)) < 1e-4
+    assert max(relative_error(z, w) for z, w in zip(whole.latents, fixed.latents, strict=True)) < 1e-4
 
 
 def test_the_sampler_says_at_which_timesteps_its_levels_are_called(schedule):
@@ -136,7 +136,7 @@ def test_noise_is_predicted_at_the_target_timestep_on_the_latent_below(schedule)
     model = LinearModel(schedule)
     chain = Inverter(schedule).ddim(model, CLEAN, ddim_nodes(5))
     assert [t for _, t in model.calls] == ddim_nodes(5)
-    assert all(torch.equal(z, latent) for (z, _), latent in zip(model.calls, chain.latents))
+    assert all(torch.equal(z, latent) for (z, _), latent in zip(model.calls, chain.latents, strict=True))
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
@@ -174,7 +174,7 @@ def test_an_interrupt_before_any_call_stops_the_inversion_there(schedule, kind, 
 def test_a_v_model_gives_the_chain_of_its_eps_model(schedule, iterations):
     chains = [Inverter(schedule, kind).refined(LinearModel(schedule, kind), CLEAN, ddim_nodes(20), iterations)
               for kind in ("eps", "v")]
-    errors = [relative_error(v, eps) for eps, v in zip(*(chain.latents for chain in chains))]
+    errors = [relative_error(v, eps) for eps, v in zip(*(chain.latents for chain in chains), strict=True)]
     assert max(errors) < 1e-5
 
 
@@ -182,7 +182,7 @@ def test_windows_of_a_v_model_give_the_chain_of_its_eps_model(schedule):
     sigmas = [schedule.sigma(t) for t in ddim_nodes(7)]
     chains = [Inverter(schedule, kind).one_pass(LinearModel(schedule, kind), CLEAN, sigmas, window=3)
               for kind in ("eps", "v")]
-    errors = [relative_error(v, eps) for eps, v in zip(*(chain.latents for chain in chains))]
+    errors = [relative_error(v, eps) for eps, v in zip(*(chain.latents for chain in chains), strict=True)]
     assert max(errors) < 1e-5
 
 

@@ -55,9 +55,10 @@ def test_the_files_are_those_of_the_tables_and_small():
 
 
 def test_about_forty_tiles_are_held_out_by_family(stock):
-    families = {family for family, unseen in zip(stock.families, stock.unseen.tolist()) if unseen}
+    families = {family for family, unseen in zip(stock.families, stock.unseen.tolist(), strict=True) if unseen}
     assert 36 <= int(stock.unseen.sum()) <= 44
-    assert not families & {family for family, unseen in zip(stock.families, stock.unseen.tolist()) if not unseen}
+    assert not families & {family for family, unseen in zip(stock.families, stock.unseen.tolist(), strict=True)
+                           if not unseen}
 
 
 def test_training_meets_no_held_out_material_and_no_held_out_pair(stock):

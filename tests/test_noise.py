@@ -66,13 +66,13 @@ def test_a_schedule_has_the_length_of_its_table():
 def test_timesteps_agree_with_k_diffusion(schedule, denoiser):
     sigmas = torch.logspace(-1.5, 1.15, 200).clamp(schedule.sigma(0), schedule.sigma(999))
     theirs = denoiser.sigma_to_t(sigmas)
-    assert max(abs(schedule.timestep(float(s)) - float(t)) for s, t in zip(sigmas, theirs)) < 2e-3
+    assert max(abs(schedule.timestep(float(s)) - float(t)) for s, t in zip(sigmas, theirs, strict=True)) < 2e-3
 
 
 def test_sigmas_agree_with_k_diffusion(schedule, denoiser):
     timesteps = torch.tensor([float(t) for t in INTEGERS])
     theirs = denoiser.t_to_sigma(timesteps)
-    assert max(abs(schedule.sigma(t) / float(s) - 1) for t, s in zip(INTEGERS, theirs)) < 1e-5
+    assert max(abs(schedule.sigma(t) / float(s) - 1) for t, s in zip(INTEGERS, theirs, strict=True)) < 1e-5
 
 
 @pytest.mark.parametrize("t", [0, 21, 500, 999])

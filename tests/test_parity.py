@@ -100,7 +100,7 @@ def test_adain_gives_the_official_noise(replayed):
 def test_unet_rows_equal_the_official_ones(replayed):
     case, result = replayed
     stored = case.tensors["sampling.unet_output_rows.steps"].tolist()
-    for step, rows in zip(stored, case.tensors["sampling.unet_output_rows"]):
+    for step, rows in zip(stored, case.tensors["sampling.unet_output_rows"], strict=True):
         n = case.meta["num_samples"]
         expected = torch.cat([rows[1:n + 1], rows[n + 2:]])
         assert relative_error(result.unet_rows[step], expected) <= 1e-4, step
@@ -110,7 +110,7 @@ def test_latents_after_every_step_equal_the_official_ones(replayed):
     case, result = replayed
     expected = case.tensors["sampling.latents_after_step"][:, 1:]
     assert len(result.after_step) == len(expected)
-    errors = [relative_error(*pair) for pair in zip(result.after_step, expected)]
+    errors = [relative_error(*pair) for pair in zip(result.after_step, expected, strict=True)]
     assert max(errors) <= 1e-4, errors
 
 

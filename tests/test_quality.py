@@ -65,7 +65,7 @@ def test_the_peers_rules_are_explicit_softmaxes():
     own = case.own
 
     def together(bank, bias=0.0):
-        keys, values = (torch.cat([a, b.expand(2, -1, -1)], 1) for a, b in zip(own, case.banks[bank]))
+        keys, values = (torch.cat([a, b.expand(2, -1, -1)], 1) for a, b in zip(own, case.banks[bank], strict=True))
         biases = torch.cat([torch.zeros(own[0].shape[1]), torch.full((7,), bias)])
         return case.expect((1.0, keys, values, biases))
 

@@ -63,7 +63,7 @@ def assert_equal_after_every_step(case, model, **structure):
     result = replay(case, model, **structure)
     case.tensors["inversion.chain"] = result.chain
     expected = official_latents(case, model, **structure)
-    errors = [relative_error(*pair) for pair in zip(result.after_step, expected)]
+    errors = [relative_error(*pair) for pair in zip(result.after_step, expected, strict=True)]
     assert len(errors) == case.meta["steps"] and max(errors) <= 1e-4, errors
 
 
@@ -71,7 +71,7 @@ def assert_equal_after_every_step(case, model, **structure):
 def test_the_literal_arithmetic_itself_gives_the_official_latents(model, name):
     case = load_case(DATA / f"{name}.safetensors")
     expected = case.tensors["sampling.latents_after_step"][:, 1:]
-    errors = [relative_error(*pair) for pair in zip(official_latents(case, model), expected)]
+    errors = [relative_error(*pair) for pair in zip(official_latents(case, model), expected, strict=True)]
     assert max(errors) <= 1e-4, errors
 
 
@@ -111,4 +111,5 @@ def fake_residuals(model):
     for handle in handles:
         handle.remove()
     names = [f"fake_residual.down.{i:02}" for i in range(len(shapes) - 1)] + ["fake_residual.mid"]
-    return {name: 0.2 * randn(1, *shape, seed=seed) for seed, (name, shape) in enumerate(zip(names, shapes))}
+    return {name: 0.2 * randn(1, *shape, seed=seed)
+            for seed, (name, shape) in enumerate(zip(names, shapes, strict=True))}

@@ -157,4 +157,4 @@ def test_the_help_says_what_people_stumble_over():
 def test_the_table_has_a_line_for_every_setting():
     lines = markdown_table(Settings).splitlines()
     assert len(lines) == 2 + len(FIELDS)
-    assert all(f"`{name}`" in line and line.count("|") == 5 for name, line in zip(FIELDS, lines[2:]))
+    assert all(f"`{name}`" in line and line.count("|") == 5 for name, line in zip(FIELDS, lines[2:], strict=True))

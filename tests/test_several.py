@@ -64,7 +64,7 @@ def test_one_per_image_gives_every_image_what_it_would_have_alone(embedded, pict
     with torch.backends.mkldnn.flags(enabled=False):
         together = generate(embedded, REQUEST, spread)
         alone = [generate(embedded, dataclasses.replace(REQUEST, seeds=(seed,)), image)
-                 for seed, image in zip(REQUEST.seeds, (pictures[0], pictures[1], None))]
+                 for seed, image in zip(REQUEST.seeds, (pictures[0], pictures[1], None), strict=True)]
     assert distance(together, torch.cat(alone)) < 1e-4
 
 

@@ -27,7 +27,7 @@ def chain(seed: int = 0, nodes: int = 5, size: int = 16) -> Chain:
 
 def same(a: Chain | None, b: Chain) -> bool:
     return a is not None and a.sigmas == b.sigmas and all(
-        torch.equal(x, y) and x.shape == y.shape for x, y in zip(a.latents, b.latents))
+        torch.equal(x, y) and x.shape == y.shape for x, y in zip(a.latents, b.latents, strict=True))
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ class UNet(nn.Module):
         self.label_emb = nn.Linear(shape.pooled, emb) if shape.pooled else None
         self.conv_in = nn.Conv2d(4, width, 3, padding=1)
         self.input_blocks, self.output_blocks = nn.ModuleList(), nn.ModuleList()
-        kept, levels = [width], list(enumerate(zip(shape.multiples, shape.depths)))
+        kept, levels = [width], list(enumerate(zip(shape.multiples, shape.depths, strict=True)))
         for level, (multiple, depth) in levels:
             for _ in range(shape.blocks):
                 self.input_blocks.append(self._block(width, multiple * shape.channels, depth))

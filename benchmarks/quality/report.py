@@ -121,7 +121,8 @@ def table(arms: Mapping[str, Figures], measured: str = "pictures") -> str:
 def front(points: Mapping[str, tuple[float, float]]) -> set[str]:
     """Those that no other one beats in one coordinate without losing in the other."""
     def beaten(point: tuple[float, float]) -> bool:
-        return any(other != point and all(a >= b for a, b in zip(other, point)) for other in points.values())
+        return any(other != point and all(a >= b for a, b in zip(other, point, strict=True))
+                   for other in points.values())
 
     return {name for name, point in points.items() if not beaten(point)}
 

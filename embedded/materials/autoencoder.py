@@ -82,7 +82,7 @@ def _judged(critic: Critic, judging: torch.optim.Optimizer, made: torch.Tensor, 
     critic.requires_grad_(False)
     seen, (logits, found) = critic(target)[1], critic(made)
     critic.requires_grad_(True)
-    features = sum((a.float() - b.float()).abs().mean() for a, b in zip(found, seen)) / len(seen)
+    features = sum((a.float() - b.float()).abs().mean() for a, b in zip(found, seen, strict=True)) / len(seen)
     return {"critic": wrong, "features": features,
             "loss": loss + 0.5 * features - 0.02 * logits.float().mean()}
 
@@ -100,4 +100,4 @@ def _crops(pictures: torch.Tensor, lot: torch.Generator) -> torch.Tensor:
     """One square of CROP pixels from each, [n, 3, CROP, CROP]."""
     most = pictures.shape[-1] - CROP + 1
     corners = torch.randint(most, (len(pictures), 2), generator=lot).tolist()
-    return torch.stack([picture[:, y:y + CROP, x:x + CROP] for picture, (y, x) in zip(pictures, corners)])
+    return torch.stack([picture[:, y:y + CROP, x:x + CROP] for picture, (y, x) in zip(pictures, corners, strict=True)])

@@ -133,7 +133,7 @@ def sampled(unet: nn.Module, text: TextEncoder, prompts: list[str], device: torc
     context = torch.cat([text(text.tokenize(each).to(device)) for each in (prompts, [""] * len(prompts))])
     z = torch.randn(len(prompts), 4, 32, 32, generator=torch.Generator().manual_seed(5)).to(device)
     levels = [1 + number * (1000 // steps) for number in reversed(range(steps))]
-    for t, after in zip(levels, [*levels[1:], 0]):
+    for t, after in zip(levels, [*levels[1:], 0], strict=True):
         x, times = torch.cat([z, z]), torch.full((2 * len(z),), t, device=device)
         with half(device):
             if control is None:

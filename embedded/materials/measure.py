@@ -88,7 +88,7 @@ def main() -> None:
     checkpoint = join(asked.parts, asked.output.parent / "models")[0]
     model, found = load_model(checkpoint, vae=SIZES), trials(stock, asked.count)
     through = model.decode(model.encode(found.targets * 2 - 1)).add(1).div(2).clamp(0, 1)
-    made = {**dict(zip(BOUNDS, (found.targets, through))), **results(model, stock, found)}
+    made = {**dict(zip(BOUNDS, (found.targets, through), strict=True)), **results(model, stock, found)}
     print(f"| of {asked.count}, {NAME} | shape of the text | material of the image prompt |\n| --- | --- | --- |")
     for name in (*BOUNDS, *ARMS):
         figures = judged(judge, made[name], found)

@@ -55,5 +55,6 @@ def captions(stock: Stock, shapes: torch.Tensor, others: torch.Tensor, lot: torc
     which = torch.randint(len(TEMPLATES), (len(shapes),), generator=lot).tolist()
     empty = (torch.rand(len(shapes), generator=lot) < EMPTY_SHARE).tolist()
     named = [" and ".join(with_article(stock.shapes[each]) for each in both if each >= 0)
-             for both in zip(shapes.tolist(), others.tolist())]
-    return ["" if none else TEMPLATES[template].format(name) for name, template, none in zip(named, which, empty)]
+             for both in zip(shapes.tolist(), others.tolist(), strict=True)]
+    return ["" if none else TEMPLATES[template].format(name)
+            for name, template, none in zip(named, which, empty, strict=True)]

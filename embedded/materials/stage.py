@@ -96,7 +96,7 @@ class Stage:
         for key, module in self.modules.items():
             ours, theirs = list(self.averages[key].parameters()), list(module.parameters())
             torch._foreach_lerp_(ours, theirs, 1 - decay)
-            for mean, now in zip(self.averages[key].buffers(), module.buffers()):
+            for mean, now in zip(self.averages[key].buffers(), module.buffers(), strict=True):
                 mean.copy_(now)
 
     def _tell(self, losses: list[dict[str, torch.Tensor]]) -> None:

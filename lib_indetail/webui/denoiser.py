@@ -68,7 +68,7 @@ def _cond_rows(count: int, parts: Sequence[int]) -> tuple[Row, ...]:
 
 def _arguments(args: tuple, kwargs: dict) -> dict:
     """Of an evaluation, behind x and sigma."""
-    return {**dict(zip(("uncond", "cond"), args)), **kwargs}
+    return {**dict(zip(("uncond", "cond"), args, strict=False)), **kwargs}
 
 
 def _text_rows(conditioning) -> torch.Tensor | None:

@@ -84,7 +84,7 @@ def receive(said: str, *given: Any) -> list[Any]:
         return ["", *(gr.update() for _ in PICTURES)]
     lines, updates = list(paste.get("notes", ())), {name: gr.update() for name in PICTURES}
     if "images" in paste:
-        fields = dict(zip(PICTURES, given))
+        fields = dict(zip(PICTURES, given, strict=True))
         for number in (1, *FURTHER):
             left_over, missing = _compared(number, fields, paste["images"])
             updates |= dict.fromkeys(left_over, gr.update(value=None))

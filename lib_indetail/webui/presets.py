@@ -62,7 +62,7 @@ def applied(name: str | None) -> list[Any]:
 
 
 def saved(name: str, task: str, *settings: Any) -> list[Any]:
-    return _done(lambda: runtime.presets.save(name, {**dict(zip(SETTINGS, settings)), "task": task}), name,
+    return _done(lambda: runtime.presets.save(name, {**dict(zip(SETTINGS, settings, strict=True)), "task": task}), name,
                  f"{name.strip()} is saved.")
 
 

@@ -160,7 +160,7 @@ class Run:
             if model.unet is not unet:
                 refuse_unsupported()
                 readings = [self._preparer.reading_on(model, each) for each in prepared]
-            branches = {bank: branch for each, reading in zip(acting, readings)
+            branches = {bank: branch for each, reading in zip(acting, readings, strict=True)
                         for bank, branch in each.branches(reading.passes, reading.memory, model.schedule).items()}
             return InDetailHooks(model.unet, branches, Planner([each.reader(model.unet) for each in acting]),
                                  WebuiAttention(), watch)

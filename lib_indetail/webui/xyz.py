@@ -157,7 +157,7 @@ def _confirm_together(p, values: list, name: str) -> None:
     setattr(p, _AXES, {**getattr(p, _AXES, {}), name: values})
     names = list(getattr(p, _AXES))
     for cell in itertools.product(*getattr(p, _AXES).values()):
-        runtime.request(arguments(p), {**dict(zip(names, cell)), "image": _ANY_PICTURE})
+        runtime.request(arguments(p), {**dict(zip(names, cell, strict=True)), "image": _ANY_PICTURE})
 
 
 def _steps_beyond(values: list[float], high: float) -> bool:

@@ -155,6 +155,11 @@ class Host:
         data = json.dumps({} if body is None else body).encode()
         return self._ask(urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}))
 
+    def put(self, path: str, body: Any) -> tuple[int, Any]:
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"}, method="PUT")
+        return self._ask(request)
+
     def _ask(self, request: urllib.request.Request) -> tuple[int, Any]:
         request.headers.update(self._headers)
         try:

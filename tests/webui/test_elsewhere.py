@@ -117,7 +117,7 @@ def test_demofusion_is_refused_or_told_wherever_its_folder_stands(tmp_path_facto
             assert (status, "(a-others) samples in the host's place." in answer["errors"]) == (422, True)
         else:
             made = [base64.b64decode(each) for each in answer["images"]]
-            assert [difference(*pair) for pair in zip(plain, made)] == [0] * len(plain)
+            assert [difference(*pair) for pair in zip(plain, made, strict=True)] == [0] * len(plain)
             assert not any("InDetail" in text for text in json.loads(answer["info"])["infotexts"])
             assert not any("InDetail" in infotext(each) for each in made)
             comments = host.get("/probe/state")[1]["comments"]
@@ -134,7 +134,8 @@ def test_a_script_that_passes_on_to_the_host_is_no_obstacle(among, picture):
     fields = {"alwayson_scripts": {"hires. fix tweaks": {"args": args}}, "enable_hr": True, "hr_scale": 1.5,
               "hr_upscaler": "Latent", "denoising_strength": 0.8, "steps": 3}
     plain, ours = among.make(**fields), among.make(indetail={"image": picture}, **fields)
-    assert all(difference(*pair) > 2 for pair in zip(plain, ours)) and "InDetail image" in infotext(ours[0])
+    assert all(difference(*pair) > 2 for pair in zip(plain, ours, strict=True))
+    assert "InDetail image" in infotext(ours[0])
 
 
 def test_a_batch_that_was_stopped_before_the_picture_could_act_does_not_name_it(among, picture):

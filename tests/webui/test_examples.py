@@ -47,7 +47,7 @@ def test_a_sweep_makes_every_picture_at_every_lambda_and_names_what_it_cannot_us
     assert done.stdout.splitlines() == [str(path) for path in wanted], done.stderr
     assert (done.returncode, done.stderr) == (1, "broken.png: The image is not a picture that can be read.\n")
     assert sorted(folders[1].iterdir()) == wanted
-    for path, each in zip(wanted, LAMBDAS):
+    for path, each in zip(wanted, LAMBDAS, strict=True):
         made, = host.make(indetail={"image": picture, "lambda_image": float(each)}, prompt='a "star"', steps=4,
                           cfg_scale=7)
         assert same(path.read_bytes(), made)

@@ -96,7 +96,7 @@ def alone(machines, **fields) -> tuple[list[bytes], list[str]]:
 
 def alike(first: list[bytes], second: list[bytes]) -> list[bool]:
     assert len(first) == len(second)
-    return [same(*pair) for pair in zip(first, second)]
+    return [same(*pair) for pair in zip(first, second, strict=True)]
 
 
 JOBS = {"plain": {}, "masks": {"reference_mask": LEFT, "output_mask": LEFT},

@@ -35,7 +35,7 @@ def folder(host, pictures):
     """A subfolder of the picture folder with three pictures, a broken one and something else."""
     place = host.folder / "indetail_pictures" / "set"
     place.mkdir(parents=True, exist_ok=True)
-    for name, picture in zip("abc", pictures):
+    for name, picture in zip("abc", pictures, strict=True):
         (place / f"{name}.png").write_bytes(base64.b64decode(picture))
     (place / "broken.png").write_bytes(b"no picture")
     (place / "notes.txt").write_text("not a picture")
@@ -64,7 +64,7 @@ def made(host, *args, **fields) -> tuple[list[bytes], str]:
 def test_one_picture_per_generation_is_each_made_alone(host, pictures, folder, kind):
     images, said = made(host, ONE, None, folder, **kind)
     wanted = [host.make(indetail={"image": picture, **WISH}, **kind) for picture in pictures]
-    assert [same(*pair) for pair in zip(images, chain(*wanted))] == [True] * len(images)
+    assert [same(*pair) for pair in zip(images, chain(*wanted), strict=True)] == [True] * len(images)
     assert len(images) == 3 * len(wanted[0])
     assert said == ("3 of 4 image prompts were used. Skipped: set/broken.png (set/broken.png is not a picture that can "
                     "be read).")
@@ -99,7 +99,8 @@ def test_all_have_the_same_noise_with_a_random_seed(host, pictures):
 
 
 def test_the_progress_bar_says_which_picture_it_is(host, pictures):
-    made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in zip("ab", pictures)], "")
+    two = zip("ab", pictures[:2], strict=True)
+    made(host, ONE, [{"name": f"{name}.png", "data": picture} for name, picture in two], "")
     said = [text for text in host.get("/probe/state")[1]["doing"] if text]
     assert all(text.startswith(("image prompt 1 of 2: a.png; InDetail: ", "image prompt 2 of 2: b.png; InDetail: "))
                for text in said)
@@ -139,7 +140,7 @@ def test_in_img2img_and_beside_controlnet_units(controlled, pictures):
     for mode, fields in (("img2img", dict(init_images=[pictures[2]], denoising_strength=0.9)), ("txt2img", units({}))):
         images, _ = made(controlled, ONE, pictures[:2], "", mode=mode, **fields)
         wanted = [controlled.make(mode, {"image": picture, **WISH}, **fields) for picture in pictures[:2]]
-        assert [difference(*pair) <= 1 for pair in zip(images, chain(*wanted))] == [True] * len(images)
+        assert [difference(*pair) <= 1 for pair in zip(images, chain(*wanted), strict=True)] == [True] * len(images)
         assert changed(wanted[0][0], wanted[1][0]) > 1
 
 
@@ -150,7 +151,7 @@ def test_a_person_uploads_pictures_together(person, host, pictures):
     person.choose("#script_list", "InDetail folder")
     person.page.locator("#script_txt2img_indetail_folder_files input[type=file]").set_input_files(
         [{"name": f"{name}.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)}
-         for name, picture in zip("abc", pictures)] + [
+         for name, picture in zip("abc", pictures, strict=True)] + [
             {"name": "bad.png", "mimeType": "image/png", "buffer": b"x"},
             {"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": SVG}])
     person.page.wait_for_timeout(1500)

@@ -30,7 +30,7 @@ def test_installed_and_off_gives_the_same_bytes(bare_pictures, host, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_strength_zero_gives_the_same_pixels_and_inverts_nothing(bare_pictures, host, picture, kind):
     made = host.make(**KINDS[kind], indetail={"image": picture, "strength": 0})
-    assert [difference(a, b) for a, b in zip(made, bare_pictures[kind])] == [0] * len(made)
+    assert [difference(a, b) for a, b in zip(made, bare_pictures[kind], strict=True)] == [0] * len(made)
     state = host.get("/probe/state")[1]
     assert (state["notes"], state["records"], state["chains"]) == ([], [], 0)
 

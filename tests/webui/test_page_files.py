@@ -108,7 +108,7 @@ def test_wide_colours_are_read_as_they_are_shown(opened):
     assert shown == pytest.approx(wanted, abs=1.5)
     read = Image.new("RGB", (128, 128), tuple(np.rint(wanted).astype(int).tolist()))
     found = [picture_hash(Image.new("RGB", (128, 128), tuple(level + change for level, change in zip(
-        read.getpixel((0, 0)), (r, g, b))))) for r in (-1, 0, 1) for g in (-1, 0, 1) for b in (-1, 0, 1)]
+        read.getpixel((0, 0)), (r, g, b), strict=True)))) for r in (-1, 0, 1) for g in (-1, 0, 1) for b in (-1, 0, 1)]
     assert any(f"InDetail image: {each}" in infotext(opened.result()) for each in found)
 
 

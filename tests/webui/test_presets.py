@@ -69,7 +69,7 @@ def test_presets_are_an_axis_of_the_plot(host, picture):
     made = cells(host, wish, x=(".Preset", '"Cross-prompt","mine"'), y=(".Strength", "0.5, 1"))
     wanted = [host.make(indetail={"image": picture, "preset": preset, "strength": strength})[0]
               for strength in (0.5, 1) for preset in ("Cross-prompt", "mine")]
-    assert [same(*pair) for pair in zip(made, wanted)] == [True] * 4
+    assert [same(*pair) for pair in zip(made, wanted, strict=True)] == [True] * 4
     status, answer = plot(host, wish, x=(".Preset", "Cross-prompt, none"))
     assert status == 422 and "There is no preset" in answer["errors"]
 

@@ -15,7 +15,7 @@ def changed(host, picture, **fields) -> list[float]:
     plain = host.make(**fields)
     ours = host.make(indetail={"image": picture, **ONE}, **fields)
     assert host.get("/probe/state")[1]["hooks"] == 0
-    return [float(np.abs(pixels(a) - pixels(b)).mean()) for a, b in zip(plain, ours)]
+    return [float(np.abs(pixels(a) - pixels(b)).mean()) for a, b in zip(plain, ours, strict=True)]
 
 
 def test_a_batch_of_four_is_four_single_pictures(host, picture):
@@ -28,7 +28,7 @@ def test_a_batch_of_four_is_four_single_pictures(host, picture):
 def test_batch_count_gives_the_same_as_batch_size(host, picture):
     sized = host.make(batch_size=2, indetail={"image": picture})
     counted = host.make(n_iter=2, indetail={"image": picture})
-    assert [difference(a, b) <= 1 for a, b in zip(sized, counted)] == [True, True]
+    assert [difference(a, b) <= 1 for a, b in zip(sized, counted, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -39,7 +39,7 @@ def test_every_pattern_of_prompts(host, picture, batch, prompts):
     together = host.make(indetail={"image": picture, **ONE}, **fields)
     host.options(batch_cond_uncond=False)
     split = host.make(indetail={"image": picture, **ONE}, **fields)
-    assert [difference(a, b) <= 2 for a, b in zip(together, split)] == [True] * len(together)
+    assert [difference(a, b) <= 2 for a, b in zip(together, split, strict=True)] == [True] * len(together)
     assert min(changed(host, picture, **fields)) > 2
 
 

@@ -41,7 +41,7 @@ def test_extra_pictures_come_last_and_change_no_other(host, picture, kind):
     wish = {"image": picture, **WISH, "output_mask": LEFT}
     plain = host.make(indetail=wish, **kind)
     made, texts = asked(host, {**wish, "show": ALL}, **kind)
-    assert [same(*pair) for pair in zip(made, plain)] == [True] * len(plain)
+    assert [same(*pair) for pair in zip(made, plain, strict=True)] == [True] * len(plain)
     assert texts[len(plain):] == ["InDetail: Output mask of image prompt 1",
                                   "InDetail: Reconstruction of image prompt 1",
                                   "InDetail: Attention of image prompt 1"]
@@ -116,4 +116,4 @@ def test_a_batch_of_extras_is_not_taken_for_results_by_the_plot(host, picture):
     wish = {"image": picture, **WISH, "show": ALL}
     made = cells(host, wish, x=(".Lambda", "0.2, 0.8"))
     wanted = [host.make(indetail={"image": picture, **WISH, "lambda_image": each})[0] for each in (0.2, 0.8)]
-    assert [same(*pair) for pair in zip(made, wanted)] == [True] * 2
+    assert [same(*pair) for pair in zip(made, wanted, strict=True)] == [True] * 2

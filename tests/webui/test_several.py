@@ -45,9 +45,10 @@ def halves(picture, **settings) -> dict:
 @pytest.mark.parametrize("job", JOBS)
 def test_two_copies_at_half_weight_are_one_at_full(host, picture, other, job):
     whole = host.make(indetail={"image": picture, **WISH}, **JOBS[job])
-    assert max(difference(a, b) for a, b in zip(whole, host.make(indetail=halves(picture), **JOBS[job]))) <= 2
+    in_halves = host.make(indetail=halves(picture), **JOBS[job])
+    assert max(difference(a, b) for a, b in zip(whole, in_halves, strict=True)) <= 2
     both = host.make(indetail={"image": picture, **WISH, "images": [{"image": other}]}, **JOBS[job])
-    assert min(changed(a, b) for a, b in zip(whole, both)) > 2
+    assert min(changed(a, b) for a, b in zip(whole, both, strict=True)) > 2
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
@@ -61,9 +62,9 @@ def test_two_copies_at_half_weight_are_one_at_full_with_controlnet_units(control
     count = fields.get("batch_size", 1)
     whole = controlled.make(indetail={"image": picture, **WISH}, **fields)[:count]
     both = controlled.make(indetail=halves(picture), **fields)[:count]
-    assert [difference(*pair) <= 2 for pair in zip(whole, both)] == [True] * count
+    assert [difference(*pair) <= 2 for pair in zip(whole, both, strict=True)] == [True] * count
     mixed = controlled.make(indetail={"image": picture, **WISH, "images": [{"image": other}]}, **fields)[:count]
-    assert min(changed(*pair) for pair in zip(whole, mixed)) > 1
+    assert min(changed(*pair) for pair in zip(whole, mixed, strict=True)) > 1
     assert controlled.get("/probe/state")[1]["hooks"] == 0
 
 
@@ -73,7 +74,7 @@ def test_black_output_masks_are_plain_beside_controlnet_units(controlled, pictur
     count = fields.get("batch_size", 1)
     wish = {"image": picture, **WISH, "output_mask": BLACK, "images": [{"image": other, "output_mask": BLACK}]}
     made = controlled.make(indetail=wish, **fields)[:count]
-    assert [difference(*pair) for pair in zip(controlled.make(**fields), made)] == [0] * count
+    assert [difference(*pair) for pair in zip(controlled.make(**fields), made, strict=True)] == [0] * count
 
 
 @pytest.mark.parametrize("batch", [dict(batch_size=3), dict(n_iter=3), dict(batch_size=2, n_iter=2)], ids=str)
@@ -85,7 +86,8 @@ def test_one_per_image_and_cycled_over_a_whole_job(host, picture, other, batch):
                             for wish in (None, picture, other))
     for spread, wanted in (("one per image", [first, second, plain, plain]), ("cycled", [first, second] * 2)):
         made = host.make(indetail={"image": picture, **WISH, "spread": spread, "images": images}, **batch)
-        assert [difference(png, of[i]) <= 1 for i, (png, of) in enumerate(zip(made, wanted))] == [True] * number
+        assert [difference(png, of[i]) <= 1
+                for i, (png, of) in enumerate(zip(made, wanted, strict=True))] == [True] * number
 
 
 def test_a_picture_that_no_image_of_a_batch_reads_is_not_inverted(host, picture, other):
@@ -97,8 +99,9 @@ def test_a_picture_that_no_image_of_a_batch_reads_is_not_inverted(host, picture,
 def test_an_output_mask_puts_the_picture_where_it_is_white(host, picture, job):
     plain = host.make(**JOBS[job])
     assert [difference(*pair) for pair in zip(plain, host.make(
-        indetail={"image": picture, **WISH, "output_mask": BLACK}, **JOBS[job]))] == [0] * len(plain)
-    for png, before in zip(host.make(indetail={"image": picture, **WISH, "output_mask": LEFT}, **JOBS[job]), plain):
+        indetail={"image": picture, **WISH, "output_mask": BLACK}, **JOBS[job]), strict=True)] == [0] * len(plain)
+    in_part = host.make(indetail={"image": picture, **WISH, "output_mask": LEFT}, **JOBS[job])
+    for png, before in zip(in_part, plain, strict=True):
         width = pixels(png).shape[1]
         inside, outside = slice(0, width // 2 - 8), slice(width // 2 + 8, None)
         assert changed(png, before, inside) > 1.2 * changed(png, before, outside)
@@ -132,9 +135,10 @@ def test_a_negative_picture_is_inverted_with_the_negative_prompt_and_spares_the_
     wish, fields = {"image": picture, **WISH, "side": "negative"}, dict(negative_prompt="ugly", batch_size=2)
     plain = host.make(cfg_scale=1, **fields)
     at_one = host.make(indetail=wish, cfg_scale=1, **fields)
-    assert max(difference(*pair) for pair in zip(plain, at_one)) <= 1  # the host adds uncond + (cond - uncond)
+    # the host adds uncond + (cond - uncond)
+    assert max(difference(*pair) for pair in zip(plain, at_one, strict=True)) <= 1
     assert set(host.get("/probe/state")[1]["texts"]) == {"ugly"}
-    assert min(changed(*pair) for pair in zip(host.make(**fields), host.make(indetail=wish, **fields))) > 2
+    assert min(changed(*pair) for pair in zip(host.make(**fields), host.make(indetail=wish, **fields), strict=True)) > 2
     host.make(indetail={**wish, "inversion_text": "own text", "own_text": "a dot"}, **fields)
     assert "a dot" in host.get("/probe/state")[1]["texts"]
 
@@ -174,7 +178,7 @@ def test_schedules_block_weights_and_offset_act(host, picture, settings):
     base = {name: value for name, value in settings.items() if name == "stratified_until"}
     before = host.make(indetail={"image": picture, **WISH, **base}, batch_size=2)
     after = host.make(indetail={"image": picture, **WISH, **settings}, batch_size=2)
-    assert min(changed(*pair) for pair in zip(before, after)) > 1
+    assert min(changed(*pair) for pair in zip(before, after, strict=True)) > 1
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC", "DPM++ 2M"])
@@ -260,6 +264,6 @@ def test_axes_of_a_further_picture(host, picture, other):
     made = cells(host, wish, x=(".Weight of image prompt 2", "0.25, 1"), y=(".Lambda of image prompt 2", "0.2, 0.9"))
     wanted = [host.make(indetail={**wish, "images": [{"image": other, "weight": weight, "lambda_image": each}]})[0]
               for each in (0.2, 0.9) for weight in (0.25, 1)]
-    assert [same(*pair) for pair in zip(made, wanted)] == [True] * 4
+    assert [same(*pair) for pair in zip(made, wanted, strict=True)] == [True] * 4
     status, answer = plot(host, wish, x=(".Weight of image prompt 3", "0.5"))
     assert status == 422 and "There is no image prompt 3" in answer["errors"]

@@ -83,7 +83,7 @@ SWEEPS = [("Strength", "0.3, 1", "strength", [0.3, 1.0]), ("Lambda", "0.1, 0.9",
 def test_every_cell_is_the_picture_with_that_value(host, picture, label, written, name, values):
     grid = cells(host, {"image": picture, "nodes": 10}, ("." + label, written))
     wanted = [alone(host, picture, **{name: value}) for value in values]
-    assert [same(a, b) for a, b in zip(grid, wanted)] == [True, True]
+    assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
     assert not same(*wanted)
 
 
@@ -145,7 +145,7 @@ def test_pictures_come_from_the_folder_by_name_and_by_hash(host, picture, folder
     csv.writer(line).writerow(["cloth/bars, thin.png", picture_hash(Image.open(paths[0]).convert("RGB"))])
     grid = cells(host, {"nodes": 10}, (".Image prompt", line.getvalue().strip()))
     wanted = [alone(host, base64.b64encode(path.read_bytes()).decode()) for path in (paths[1], paths[0])]
-    assert [same(a, b) for a, b in zip(grid, wanted)] == [True, True]
+    assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
     assert not same(*wanted)
 
 
@@ -159,7 +159,7 @@ def test_a_task_brings_its_own_values_into_its_cells(host, picture):
     page = [True, picture, "cross-prompt", 1.0, 0.5, 0.2, 1.0, 0.0, 1.0, 0.0, 1.0, "DDIM", 10]
     grid = cells(host, page, (".Task", "structure-guided, cross-prompt"))
     wanted = [alone(host, picture, task=task) for task in ("structure-guided", "cross-prompt")]
-    assert [same(a, b) for a, b in zip(grid, wanted)] == [True, True]
+    assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
 
 
 def test_cells_do_not_leave_their_values_in_the_next_ones_infotext(host, picture):

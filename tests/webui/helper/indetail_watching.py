@@ -159,7 +159,7 @@ def spied_ahead(record_ahead):
         def spied(bank, model):
             def run(z, timesteps):
                 probe.ahead.append(len(z))
-                for row, t in zip(z, timesteps):
+                for row, t in zip(z, timesteps, strict=True):
                     level = min(wanted[bank], key=lambda sigma: abs(timestep(sigma) - float(t)))
                     probe.records.append(float((row - latent_at(level).to(row)).abs().max()))
                 return model(z, timesteps)
