@@ -14,7 +14,7 @@ import torch
 from benchmarks.bounds import bounds, timed
 from benchmarks.results import machine, write
 from benchmarks.work import Work, random_unet
-from lib_indetail.settings import INVERSIONS
+from lib_indetail.ask.settings import INVERSIONS
 
 COLD = {f"cold, {inversion}": inversion for inversion in INVERSIONS}
 

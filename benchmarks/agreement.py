@@ -18,7 +18,7 @@ def differences(dtype: torch.dtype, device: torch.device, steps: int = 6) -> dic
     """Against a run whose levels were all recorded live."""
     unet = in_precision(load_model().unet.to(device), dtype)
     work = Work(unet, 1, 16, steps, steps, device, dtype)
-    work.chain = work.inverted("DDIM", None)
+    work.chain = work.inverted("DDIM", None).chain
     live = work.without_bank()
     ways = {"first run": work.warm, "warm": work.warm, "recorded ahead, in batches": work.cold("DDIM")}
     made = {name: generate() for name, generate in ways.items()}

@@ -11,10 +11,10 @@ from statistics import median
 import torch
 
 from benchmarks.work import Work
-from lib_indetail.attention import HostAttention
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.settings import Settings
-from lib_indetail.window import position
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.noise.window import position
 
 
 def timed(work: Work, call: Callable[[], object]) -> float:

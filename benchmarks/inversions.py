@@ -13,10 +13,10 @@ import torch
 from benchmarks.results import write
 from embedded.checkpoint import LatentDiffusion, load_model
 from embedded.pictures import draw, training_scenes
-from lib_indetail.inversion import Inverter, ddim_nodes, reconstruction_error
-from lib_indetail.passes import as_model, plain_pass
-from lib_indetail.preparation import prepare_chain
-from lib_indetail.settings import INVERSIONS, Settings
+from lib_indetail.ask.settings import INVERSIONS, Settings
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes, reconstruction_error
+from lib_indetail.inversion.kinds import prepare_chain
+from lib_indetail.inversion.passes import as_model, plain_pass
 
 NODES, PICTURES = 20, 4
 WINDOWS = ((2, 1), (3, 1), (4, 1), (3, 2), (5, 2), (10, 3), (20, 4))

@@ -19,8 +19,8 @@ from embedded.generate import Request, generate, prepare
 from embedded.judge import Judge
 from embedded.measure import judged, trial
 from embedded.pictures import SHAPES, with_article
-from lib_indetail.picture import picture_tensor
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.pictures.convert import picture_tensor
 
 ALL = {"blocks": "all"}
 ARMS = {

@@ -16,7 +16,7 @@ from torch import nn
 from benchmarks.bounds import bounds, timed
 from benchmarks.results import machine, write
 from benchmarks.work import SD15, Work, random_unet
-from lib_indetail.bank import BankMemory
+from lib_indetail.bank.memory import BankMemory
 
 PLOT = Path(__file__).parent / "scale.png"
 ARMS = ("plain", "warm", "no bank", "one pass")

@@ -13,16 +13,17 @@ import torch
 
 from benchmarks.results import write
 from embedded.checkpoint import LatentDiffusion, load_model
-from embedded.generate import ImagePrompt, Request, generate
+from embedded.generate import Request, generate
 from embedded.pictures import draw, random_scene
-from lib_indetail.bank import BankMemory
-from lib_indetail.cache import Cache
-from lib_indetail.chain import Chain
-from lib_indetail.inversion import Inverter
-from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.preparation import prepare_chain
-from lib_indetail.settings import Settings
-from lib_indetail.store import ChainStore
+from lib_indetail.ask.settings import Settings
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.inversion.kinds import prepare_chain
+from lib_indetail.inversion.passes import as_model, image_passes, plain_pass
+from lib_indetail.kept.cache import Cache
+from lib_indetail.kept.chains import ChainStore
+from lib_indetail.noise.chain import Chain
+from lib_indetail.run.prepared import Prepared
 
 SETTINGS = Settings(nodes=2)
 REQUEST = Request("a star", steps=1)
@@ -57,7 +58,7 @@ class Studio:
         chain, where = self._chain(number)
         passes = dict(image_passes(SETTINGS, self._pass, self._pass))
         memory = BankMemory(self.banks, number)
-        return generate(self._model, REQUEST, ImagePrompt(chain, passes, SETTINGS, memory)), where
+        return generate(self._model, REQUEST, Prepared(SETTINGS, chain, chain.latents[0], passes, {}, memory)), where
 
     @torch.no_grad()
     def _chain(self, number: int) -> tuple[Chain, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -11,22 +11,24 @@ from torch import nn
 
 from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
 from embedded.schedule import alphas_cumprod
-from lib_indetail.ahead import MOST_ROWS, banks_read, record_ahead
-from lib_indetail.algebra import PerToken
-from lib_indetail.bank import BankMemory
-from lib_indetail.branches import branches
-from lib_indetail.cache import Cache
-from lib_indetail.chain import Chain
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.inversion import Inverter, ddim_nodes
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.noise import NoiseSchedule
-from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.plans import IMAGE, Planner, planner
-from lib_indetail.preparation import prepare_chain
-from lib_indetail.recording import listened
-from lib_indetail.settings import Settings
-from lib_indetail.window import position
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.algebra import PerToken
+from lib_indetail.attention.rows import RowCursor
+from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes
+from lib_indetail.inversion.passes import image_passes
+from lib_indetail.kept.cache import Cache
+from lib_indetail.methods.plans import Planner, planner
+from lib_indetail.noise.chain import Chain
+from lib_indetail.noise.schedule import NoiseSchedule, changed_noise
+from lib_indetail.run.generation import Generation
+from lib_indetail.run.host import Change, Frame, Texts
+from lib_indetail.run.plain_model import PlainModel
+from lib_indetail.run.prepare import Read, prepare, unpictured
+from lib_indetail.run.prepared import Prepared
+from lib_indetail.run.quiet import Quiet
+from lib_indetail.run.wish import Wish
 
 SD15 = dict(image_size=32, model_channels=320, attention_resolutions=[4, 2, 1], num_res_blocks=2,
             channel_mult=[1, 2, 4, 4], num_heads=8, context_dim=768)
@@ -69,19 +71,17 @@ class Work:
 
     def warm(self) -> torch.Tensor:
         """Chain and bank are there."""
-        return self._sampled(self.chain, self.remember(self.bank, "picture"))
+        return self._sampled(self.read(self.chain, self.remember(self.bank, "picture")))
 
     def without_bank(self) -> torch.Tensor:
         """The chain is there, and nothing is kept of what is recorded."""
-        return self._sampled(self.chain)
+        return self._sampled(self.read(self.chain))
 
     def cold(self, inversion: str) -> Callable[[], torch.Tensor]:
         """Nothing is there."""
         def run() -> torch.Tensor:
-            memory = self.remember(Cache(lambda: 64 * 2**30), "picture")
-            chain = self.inverted(inversion, memory)
-            self._record_ahead(chain, memory)
-            return self._sampled(chain, memory)
+            prepared = self.inverted(inversion, self.remember(Cache(lambda: 64 * 2**30), "picture"))
+            return self._sampled(dataclasses.replace(prepared, settings=Settings()))
 
         return run
 
@@ -90,63 +90,41 @@ class Work:
         read."""
         chain = renoised_anew(Inverter(self.schedule), self.picture,
                               sorted(self.schedule.sigma(t) for t in self.timesteps), seed=1)
-        return self._sampled(chain, None, PlannedBy(RULES["reference_only 1"]), "all")
+        return self._sampled(self.read(chain, settings=Settings(blocks="all")), PlannedBy(RULES["reference_only 1"]))
 
     def prepare(self) -> None:
         """What `warm` and `without_bank` find."""
-        self.chain = self.inverted("DDIM", None)
+        self.chain = self.inverted("DDIM", None).chain
         self.warm()
 
-    @torch.no_grad()
-    def inverted(self, inversion: str, memory: BankMemory | None) -> Chain:
+    def inverted(self, inversion: str, memory: BankMemory | None) -> Prepared:
+        """From the picture's latent; with a memory also read ahead."""
         settings = Settings(inversion=inversion, nodes=self.nodes)
-        sigmas = [self.schedule.sigma(t) for t in self.timesteps]
-        with listened(self_attention_layers(self.unet), memory or BankMemory(Cache(lambda: 0), None), IMAGE) as seen:
-            return prepare_chain(settings, Inverter(self.schedule), as_model(self._image_pass()), self.picture, sigmas,
-                                 seen)
+        sigmas = tuple(self.schedule.sigma(t) for t in self.timesteps)
+        wish = Wish(unpictured(settings), "", Frame(8 * self.cells, 8 * self.cells, self.steps), sigmas, sigmas)
+        return prepare(Quiet(), _Model(self), wish, self.picture, Read(self.text[:1], self.text[:1]), memory)
+
+    def read(self, chain: Chain, memory: BankMemory | None = None, settings: Settings | None = None) -> Prepared:
+        """An image prompt whose chain is there."""
+        run = _Model(self).inside(self.text[:1], self.picture)
+        settings = settings or Settings()
+        return Prepared(settings, chain, self.picture, image_passes(settings, run, run), {}, memory)
+
+    def generation(self, prepared: Prepared, planned: Planned | None = None) -> Generation:
+        if planned is None and self.take is not None:
+            planned = planner(prepared.settings, self.take)
+        return Generation(_Model(self), [prepared], prepared.settings, planner=planned)
+
+    def read_by_rows(self, generation: Generation, t: int) -> torch.Tensor:
+        """What the UNet makes of the rows in one evaluation, in which the cond rows read the image prompt."""
+        return generation.evaluated(_Evaluation(self, self.noise, t, rows_alone=True))
 
     @torch.no_grad()
-    def _record_ahead(self, chain: Chain, memory: BankMemory) -> None:
-        levels = [(self.schedule.sigma(t), position(t)) for t in self.timesteps]
-        layers = self_attention_layers(self.unet)
-        with listened(layers, memory, IMAGE, to_the_end=False) as seen:
-            wanted = banks_read(self._planner(), levels)
-            record_ahead({IMAGE: as_model(self._image_pass())}, wanted, memory, chain.at, self.schedule.timestep,
-                         lambda bank: seen, MOST_ROWS)
-
-    def _image_pass(self):
-        run = plain_pass(self.unet, self.text[:1])
-
-        def counted(z, timesteps):
-            self.calls.append(len(z))
-            return run(z, timesteps.to(self.device))
-
-        return counted
-
-    @torch.no_grad()
-    def _sampled(self, chain: Chain | None, memory: BankMemory | None = None, planned: Planned | None = None,
-                 blocks: str = "decoder") -> torch.Tensor:
-        if chain is None:
-            return self._denoised(self._evaluate)
-        with self.hooked(chain, memory, planned, blocks) as hooks:
-            def evaluate(z: torch.Tensor, t: int) -> torch.Tensor:
-                with self.reading(hooks, t):
-                    return self._evaluate(z, t)
-
-            return self._denoised(evaluate)
-
-    def hooked(self, chain: Chain, memory: BankMemory | None = None, planned: Planned | None = None,
-               blocks: str = "decoder") -> InDetailHooks:
-        passes = image_passes(Settings(), self._image_pass(), self._image_pass())
-        return InDetailHooks(self.unet, branches(chain.at, passes, blocks, memory), planned or self._planner())
-
-    def reading(self, hooks: InDetailHooks, t: int) -> AbstractContextManager:
-        """One evaluation, in which the cond rows read the image prompt."""
-        roles = ["cond"] * self.batch + ["uncond"] * self.batch
-        return hooks.evaluation(self.schedule.sigma(t), position(t), roles)
-
-    def _planner(self) -> Planner:
-        return planner(Settings(), self.take)
+    def _sampled(self, prepared: Prepared | None, planned: Planned | None = None) -> torch.Tensor:
+        if prepared is None:
+            return self._denoised(lambda z, t: self.guided(z, t))
+        with self.generation(prepared, planned) as generation:
+            return self._denoised(lambda z, t: generation.evaluated(_Evaluation(self, z, t)))
 
     def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
         z = self.noise
@@ -156,7 +134,7 @@ class Work:
             z = there**0.5 * (z - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise
         return z
 
-    def _evaluate(self, z: torch.Tensor, t: int) -> torch.Tensor:
+    def guided(self, z: torch.Tensor, t: int) -> torch.Tensor:
         cond, uncond = self.rows(z, t).chunk(2)
         return uncond + SCALE * (cond - uncond)
 
@@ -165,6 +143,46 @@ class Work:
         self.calls.append(2 * len(z))
         timesteps = torch.full((2 * len(z),), t, device=self.device)
         return self.unet(torch.cat([z, z]), timesteps, context=self.context)
+
+
+class _Model(PlainModel):
+    """Counts the rows of its own calls."""
+
+    def __init__(self, work: Work):
+        super().__init__(work.unet, work.schedule)
+        self._work = work
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._work.dtype
+
+    def inside(self, text: torch.Tensor, clean: torch.Tensor) -> RecordPass:
+        run = super().inside(text, clean)
+
+        def counted(z, timesteps):
+            self._work.calls.append(len(z))
+            return run(z, timesteps.to(self._work.device))
+
+        return counted
+
+
+class _Evaluation:
+    """See `run.host.Evaluation`; `rows_alone` gives the rows in the place of what guidance makes of them."""
+
+    def __init__(self, work: Work, z: torch.Tensor, t: int, rows_alone: bool = False):
+        self._z, self.timestep, self.sigma = z, t, work.schedule.sigma(t)
+        self._run = work.rows if rows_alone else work.guided
+        self.model = _Model(work)
+        self.rows = RowCursor(["cond"] * work.batch + ["uncond"] * work.batch)
+
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+        return self._run(self._z, self.timestep)
+
+    def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
+        return changed_noise(self._z, prediction, self.sigma, change)
+
+    def suspects(self) -> tuple[str, ...]:
+        return ()
 
 
 def _text_width(unet: nn.Module) -> int:

@@ -15,7 +15,7 @@ from embedded.judge import Judge
 from embedded.model import AutoencoderKL, build_unet
 from embedded.schedule import alphas_cumprod
 from embedded.text import TextEncoder
-from lib_indetail.noise import NoiseSchedule
+from lib_indetail.noise.schedule import NoiseSchedule
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."

@@ -13,14 +13,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from embedded.checkpoint import CHECKPOINT, LatentDiffusion, load_control, load_model
-from embedded.generate import ImagePrompt, Request, generate, prepare
+from embedded.generate import Request, generate, prepare
 from embedded.pictures import SIZE, Scene, draw, edge_map, random_scene, with_article
 from embedded.sheet import Cell, save_sheet
+from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.opening import open_picture
-from lib_indetail.picture import picture_tensor, tensor_picture
-from lib_indetail.placing import cropped
-from lib_indetail.settings import TASKS, Settings
+from lib_indetail.pictures.convert import picture_tensor, tensor_picture
+from lib_indetail.pictures.opening import open_picture
+from lib_indetail.pictures.placing import cropped
+from lib_indetail.run.prepared import Prepared
 
 OUTPUTS = Path("outputs")
 BLOCKS = "all"  # measured on the embedded model: carries the pattern far better than the decoder alone
@@ -134,12 +135,12 @@ class Demo:
                                                 for seed, each in zip(seeds, made, strict=True))]
         return [save_sheet(self.outputs / "own.png", options.task or "own settings", [row])]
 
-    def invert(self, picture: Scene | Image.Image, prompt: str, settings: Settings, what: str) -> ImagePrompt | None:
+    def invert(self, picture: Scene | Image.Image, prompt: str, settings: Settings, what: str) -> Prepared | None:
         picture = picture_of(picture) if isinstance(picture, Scene) else picture
         with Bar(f"{what}: inversion") as bar:
             return prepare(self.model, self.model.encode(picture_tensor(picture)), prompt, settings, bar)
 
-    def paint(self, request: Request, image: ImagePrompt | None, what: str, control=None) -> list[Image.Image]:
+    def paint(self, request: Request, image: Prepared | None, what: str, control=None) -> list[Image.Image]:
         with Bar(what) as bar:
             latents = generate(self.model, dataclasses.replace(request, progress=bar), image, control)
         return [tensor_picture(each) for each in self.model.decode(latents)]

@@ -24,8 +24,8 @@ from embedded.generate import Request, generate, prepare
 from embedded.judge import Judge, inside_colour
 from embedded.pictures import PATTERNS, SHAPES, Scene, random_scene, with_article
 from embedded.sheet import Cell, save_sheet
-from lib_indetail.picture import picture_tensor, tensor_picture
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.pictures.convert import picture_tensor, tensor_picture
 
 ARMS = ("text only", "decoder blocks", "all blocks", "shuffled, all blocks")
 

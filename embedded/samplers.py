@@ -11,8 +11,8 @@ from torch import nn
 
 from embedded.kdiffusion import external, sampling
 from embedded.unet_calls import GuidedModel
-from lib_indetail.inversion import ddim_nodes
-from lib_indetail.noise import NoiseSchedule, abar_of_sigma, noise_of
+from lib_indetail.inversion.inverter import ddim_nodes
+from lib_indetail.noise.schedule import NoiseSchedule, abar_of_sigma, noise_of
 
 if TYPE_CHECKING:
     from embedded.generate import Request
@@ -23,8 +23,9 @@ SCHEDULERS = ("plain", "karras", "exponential")
 Tint = Callable[[torch.Tensor, float], torch.Tensor]
 
 
-def sample(guided: GuidedModel, request: Request, tint: Tint) -> torch.Tensor:
+def sample(guided: GuidedModel, request: Request, tint: Tint | None = None) -> torch.Tensor:
     """Clean latents [n, 4, h, w]. `tint` may change the initial unit noise, knowing its sigma."""
+    tint = tint or (lambda noise, sigma: noise)
     generators = [torch.Generator().manual_seed(seed) for seed in request.seeds]
     noise = _noise(generators, (4, *request.size))
     if request.sampler == "ddim":

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import torch
 
 from embedded.checkpoint import LatentDiffusion
 from embedded.control import ControlNet, add_residuals
-from lib_indetail.colour import Colour
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.rows import Role, Row
-from lib_indetail.window import FULL_NOISE, position
+from embedded.host import EmbeddedModel
+from lib_indetail.attention.rows import Role, Row, RowCursor
+from lib_indetail.noise.schedule import changed_noise
+from lib_indetail.noise.window import FULL_NOISE, position
+from lib_indetail.run.generation import Generation
+from lib_indetail.run.host import Change, Texts
 
 
 @dataclass(eq=False)
@@ -37,30 +38,28 @@ class Structure:
 class GuidedModel:
     """model output under classifier-free guidance, for `n` pictures at one noise level.
 
-    cond, uncond: [n, tokens, D]. At a guidance scale of 1 no uncond row is computed.
+    cond, uncond: [n, tokens, D]. At a guidance scale of 1 no uncond row is computed. A `generation` is told of every
+    evaluation; where the pass does not begin with pure noise, its first one is its start.
     """
 
     def __init__(self, model: LatentDiffusion, cond: torch.Tensor, uncond: torch.Tensor, scale: float,
-                 hooks: InDetailHooks | None = None, structure: Structure | None = None, colour: Colour | None = None):
+                 generation: Generation | None = None, structure: Structure | None = None):
         self.model, self.cond, self.uncond, self.scale = model, cond, uncond, scale
-        self.hooks, self.structure, self.colour = hooks, structure, colour
+        self.generation, self.structure = generation, structure
         self.first_t = FULL_NOISE
 
     def __call__(self, z: torch.Tensor, sigma: float, t: float | None = None) -> torch.Tensor:
         """Output [n, C, H, W] for variance-preserving latents z at `sigma`; `t` if the sampler knows it."""
-        t = self.model.schedule.timestep(sigma) if t is None else t
+        evaluation = _Evaluation(self, z, sigma, self.model.schedule.timestep(sigma) if t is None else t)
+        return self.generation.evaluated(evaluation) if self.generation else evaluation.predict()
+
+    def predicted(self, z: torch.Tensor, t: float, roles: list[Role]) -> torch.Tensor:
         n, guided = len(z), self.scale != 1
-        roles: list[Role] = ["cond"] * n + ["uncond"] * (n if guided else 0)
-        rows = [Row(role, number % n) for number, role in enumerate(roles)]
         x = torch.cat([z, z]) if guided else z
         context = torch.cat([self.cond, self.uncond]) if guided else self.cond
-        u = position(t, self.first_t)
-        with self.hooks.evaluation(sigma, u, rows) if self.hooks else contextlib.nullcontext():
-            output = self._unet(x, torch.full((len(x),), t), context, roles, u)
+        output = self._unet(x, torch.full((len(x),), t), context, roles, position(t, self.first_t))
         if guided:
             output = output[n:] + self.scale * (output[:n] - output[n:])
-        if self.colour is not None and self.colour.acts(u):
-            return self.colour.on_noise(z, output, sigma, u)
         return output
 
     def _unet(self, x, timesteps, context, roles, u) -> torch.Tensor:
@@ -77,3 +76,23 @@ class GuidedModel:
             return unet(x, timesteps, context=context)
         finally:
             del unet.forward
+
+
+class _Evaluation:
+    """See `run.host.Evaluation`. Which rows a ControlNet spares is the structure's to say."""
+
+    def __init__(self, guided: GuidedModel, z: torch.Tensor, sigma: float, t: float):
+        self._guided, self._z, self.sigma, self.timestep = guided, z, sigma, t
+        self.model = EmbeddedModel(guided.model)
+        n, sides = len(z), ["cond", "uncond"] if guided.scale != 1 else ["cond"]
+        self._roles: list[Role] = [role for role in sides for _ in range(n)]
+        self.rows = RowCursor([Row(role, number % n) for number, role in enumerate(self._roles)])
+
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+        return self._guided.predicted(self._z, self.timestep, self._roles)
+
+    def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
+        return changed_noise(self._z, prediction, self.sigma, change)
+
+    def suspects(self) -> tuple[str, ...]:
+        return ()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_indetail import __version__
-from lib_indetail.presets import DEFAULT_TASK, built_in
-from lib_indetail.settings import Settings
+from lib_indetail.ask.presets import DEFAULT_TASK, built_in
+from lib_indetail.ask.settings import Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 MADE = FOLDER / "made.json"

@@ -7,7 +7,7 @@ import torch
 
 from embedded import checkpoint
 from embedded.schedule import alphas_cumprod
-from lib_indetail.noise import NoiseSchedule
+from lib_indetail.noise.schedule import NoiseSchedule
 from tests.official import golden_model
 
 

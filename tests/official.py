@@ -12,7 +12,9 @@ the core's inversion, AdaIN, record pass, row cursor, attention hooks and plans.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +24,17 @@ from safetensors import safe_open
 from embedded.checkpoint import LatentDiffusion, load_model
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
-from lib_indetail.adain import blended_adain
-from lib_indetail.branches import branches
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.inversion import Inverter, ddim_nodes
-from lib_indetail.noise import NoiseSchedule
-from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.plans import planner
-from lib_indetail.settings import Settings
-from lib_indetail.window import position
+from lib_indetail.ask.settings import Settings
+from lib_indetail.inversion.inverter import ddim_nodes
+from lib_indetail.noise.chain import Chain
+from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.window import position
+from lib_indetail.run.generation import Generation
+from lib_indetail.run.host import Frame
+from lib_indetail.run.plain_model import PlainModel
+from lib_indetail.run.prepare import Read, prepare, unpictured
+from lib_indetail.run.quiet import Quiet
+from lib_indetail.run.wish import Wish
 
 DATA = Path(__file__).parent / "data"
 GOLDEN_UNET = dict(image_size=32, model_channels=32, channel_mult=[1, 2, 2, 2], num_heads=8, context_dim=32)
@@ -86,41 +90,51 @@ def replay(case: Case, model: LatentDiffusion, control: torch.nn.Module | None =
     steps, offset = meta["steps"], meta.get("inv_offset") or 0
     timesteps = ddim_nodes(steps)[::-1]
     empty, uncond, cond = _text_rows(tensors["text.rows_in_unet_order"], meta)
-    with_text, without_text = (plain_pass(model.unet, text) for text in (tensors["text.inversion"], empty))
-    chain = Inverter(model.schedule, model.prediction).ddim(
-        as_model(with_text), tensors["inversion.chain"][-1:], timesteps[::-1])
-    noisiest_first = chain.latents[::-1]
     settings = official_settings(meta, timesteps)
-    noise = blended_adain(tensors["latents.noise_before_adain"], noisiest_first[offset],
-                          1.0 if meta.get("use_adain", True) else 0.0)
-    at_level = _offset_latents(noisiest_first, timesteps, model.schedule, offset) if offset else chain.at
+    latent = tensors["inversion.chain"][-1:]
+    own = PlainModel(model.unet, model.schedule, model.prediction)
+    wish = Wish(unpictured(settings), "", Frame(8 * latent.shape[-1], 8 * latent.shape[-2], steps))
+    image = prepare(Quiet(), own, wish, latent, Read(tensors["text.inversion"], empty))
+    noisiest_first = image.chain.latents[::-1]
+    if offset:
+        shown = _offset_latents(noisiest_first, timesteps, model.schedule, offset)
+        image = dataclasses.replace(image, chain=_Offset(image.chain.sigmas, image.chain.latents, shown))
     rows: list[torch.Tensor] = []
     with contextlib.ExitStack() as stack:
+        generation = stack.enter_context(Generation(own, [image], settings))
+        noise = generation.started(tensors["latents.noise_before_adain"], model.schedule.sigma(timesteps[0]))
         watch = model.unet.register_forward_hook(lambda _module, _args, output: rows.append(output.clone()))
         stack.callback(watch.remove)
-        hooks = None
-        if settings is not None:
-            hooks = stack.enter_context(InDetailHooks(
-                model.unet, branches(at_level, image_passes(settings, with_text, without_text)), planner(settings)))
-        guided = GuidedModel(model, cond, uncond, meta["guidance_scale"] if uncond is not None else 1.0,
-                             hooks, _structure(case, timesteps, control, hint))
+        guided = GuidedModel(model, cond, uncond, meta["guidance_scale"] if uncond is not None else 1.0, generation,
+                             _structure(case, timesteps, control, hint))
         after = [z for z, _ in ddim_steps(guided, noise, timesteps)]
     return Replay(torch.cat(noisiest_first), noise, [_official_order(r, len(noise)) for r in rows], after)
 
 
-def official_settings(meta: dict, timesteps: list[int]) -> Settings | None:
-    """Our settings for the official ones; None where nothing acts."""
+@dataclass(frozen=True, eq=False)
+class _Offset(Chain):
+    """A chain that is read at other nodes than those of its levels."""
+
+    shown: Callable[[float], torch.Tensor]
+
+    def at(self, sigma: float) -> torch.Tensor:
+        return self.shown(sigma)
+
+
+def official_settings(meta: dict, timesteps: list[int]) -> Settings:
+    """Our settings for the official ones. Where nothing acts in attention, the window ends before the first step."""
     steps = len(timesteps)
     first, last = meta.get("sain_start_tsidx") or 0, meta.get("sain_end_tsidx")
     end = steps if last is None else last + 1
+    common = dict(nodes=steps, adain=1.0 if meta.get("use_adain", True) else 0.0)
     if meta["sain"] == "none" or first >= min(end, steps):
-        return None
+        return Settings(end=position(timesteps[0]) / 2, **common)
     image, own = meta["lambda_img"], meta["lambda_self"]
     return Settings(
         lambda_image=image / (image + own), guidance=1.0 if meta["sain"] == "cond" else 0.0,
         stratified_until=boundary(meta["end_stratified_attention"], timesteps),
         replacement_until=boundary(meta.get("share_start_tsidx") or 0, timesteps),
-        start=boundary(first, timesteps), end=boundary(end, timesteps))
+        start=boundary(first, timesteps), end=boundary(end, timesteps), **common)
 
 
 def boundary(index: int, timesteps: list[int]) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from embedded.control import add_residuals
-from lib_indetail.inversion import ddim_nodes
+from lib_indetail.inversion.inverter import ddim_nodes
 
 
 class OfficialAttention:

@@ -11,13 +11,14 @@ from embedded.model import build_unet
 from embedded.samplers import ddim_steps
 from embedded.schedule import alphas_cumprod
 from embedded.unet_calls import GuidedModel
-from lib_indetail.attention import HostAttention
-from lib_indetail.branches import branches
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.inversion import Inverter
-from lib_indetail.noise import NoiseSchedule
-from lib_indetail.passes import image_passes, plain_pass
-from lib_indetail.plans import planner
+from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.bank.branches import branches
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.inversion.passes import image_passes, plain_pass
+from lib_indetail.methods.plans import planner
+from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.window import FULL_NOISE, position
 
 SMALL = dict(image_size=8, model_channels=32, channel_mult=[1], num_res_blocks=1, attention_resolutions=[1],
              num_heads=4, context_dim=32)
@@ -82,12 +83,24 @@ class Scene:
         """Latents after every DDIM step; enters and leaves the hooks."""
         noise = randn(self.n, 4, self.size, self.size, seed=8)
         guided = GuidedModel(self.model, self.cond.expand(self.n, -1, -1), self.uncond.expand(self.n, -1, -1),
-                             self.scale, hooks, structure)
+                             self.scale, hooks and Following(hooks), structure)
         with hooks if hooks is not None else torch.no_grad():
             return [z for z, _ in ddim_steps(guided, noise, list(timesteps))]
 
     def with_scale(self, scale: float) -> Scene:
         return Scene(self.model, self.n, scale, self.size)
+
+
+class Following:
+    """Tells hooks of every evaluation, and does nothing else of a `Generation`."""
+
+    def __init__(self, hooks: InDetailHooks, from_noise: bool = True):
+        self._hooks, self._first = hooks, FULL_NOISE if from_noise else None
+
+    def evaluated(self, evaluation):
+        self._first = evaluation.timestep if self._first is None else self._first
+        with self._hooks.evaluation(evaluation.sigma, position(evaluation.timestep, self._first), evaluation.rows):
+            return evaluation.predict()
 
 
 class Reader(HostAttention):

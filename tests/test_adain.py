@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.adain import Tint, adain, blended_adain, tinted
+from lib_indetail.noise.adain import Tint, adain, blended_adain, tinted
 from tests.small import randn
 
 NOISE = randn(3, 4, 16, 16, seed=1)

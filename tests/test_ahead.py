@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib_indetail.ahead import MOST_ROWS, ROW_BYTES, banks_read, record_ahead, rows_at_once
-from lib_indetail.bank import BankMemory
-from lib_indetail.cache import Cache
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.bank.ahead import MOST_ROWS, ROW_BYTES, banks_read, record_ahead, rows_at_once
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.bank.recording import listened
 from lib_indetail.errors import CannotAct, Interrupted
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.passes import as_model, image_passes
-from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, planner
-from lib_indetail.recording import listened
-from lib_indetail.settings import Settings
-from lib_indetail.window import position
+from lib_indetail.inversion.passes import as_model, image_passes
+from lib_indetail.kept.cache import Cache
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, planner
+from lib_indetail.noise.window import position
 from tests.small import Scene
 
 SETTINGS, BOTH = Settings(stratified_until=0.5), Settings(stratified_until=0.5, guidance=0)

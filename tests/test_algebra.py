@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from lib_indetail.algebra import Bank, Blend, LayerCall, Own, Source, Stratum, evaluate
-from lib_indetail.attention import HostAttention
-from lib_indetail.plans import OWN, concatenation, replacement, stratified
+from lib_indetail.attention.algebra import Bank, Blend, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.methods.plans import OWN, concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS, softmax_reference
 from tests.small import draw_weights, randn
 

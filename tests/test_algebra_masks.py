@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from lib_indetail.algebra import Bank, Own, Source, Stratum
-from lib_indetail.attention import HostAttention, LogitBias
-from lib_indetail.plans import OWN, stratified
+from lib_indetail.attention.algebra import Bank, Own, Source, Stratum
+from lib_indetail.attention.host_attention import HostAttention, LogitBias
+from lib_indetail.methods.plans import OWN, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import IMAGE_TOKENS, ROWS, TOKENS, Case, close

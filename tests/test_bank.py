@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.bank import BankMemory, size_of
-from lib_indetail.cache import Cache
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.bank.memory import BankMemory, size_of
+from lib_indetail.bank.recording import listened
 from lib_indetail.errors import CannotAct
-from lib_indetail.inversion import Inverter
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.passes import as_model, image_passes
-from lib_indetail.plans import IMAGE
-from lib_indetail.recording import listened
-from lib_indetail.settings import Settings
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.inversion.passes import as_model, image_passes
+from lib_indetail.kept.cache import Cache
+from lib_indetail.methods.plans import IMAGE
 from tests.small import Scene, randn
 
 SETTINGS, BOTH = Settings(stratified_until=0.5), Settings(stratified_until=0.5, guidance=0)

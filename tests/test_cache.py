@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_indetail.cache import Cache
+from lib_indetail.kept.cache import Cache
 
 
 def test_the_least_recently_used_goes_first():

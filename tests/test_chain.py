@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.chain import Chain
-from lib_indetail.inversion import Inverter, ddim_nodes
-from lib_indetail.noise import abar_of_sigma
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes
+from lib_indetail.noise.chain import Chain
+from lib_indetail.noise.schedule import abar_of_sigma
 from tests.official import relative_error
 from tests.small import randn
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from lib_indetail.as_seen import as_seen, names_of
-from lib_indetail.folder import PictureFolder
-from lib_indetail.image_prompt import image_prompt
-from lib_indetail.opening import opened
-from lib_indetail.picture import data_uri, picture_hash
-from lib_indetail.picture_store import PictureStore
-from lib_indetail.request import Request
-from lib_indetail.settings import Settings
+from lib_indetail.ask.image_prompt import image_prompt
+from lib_indetail.ask.request import Request
+from lib_indetail.ask.settings import Settings
+from lib_indetail.kept.pictures import PictureStore
+from lib_indetail.pictures.as_seen import as_seen, names_of
+from lib_indetail.pictures.convert import data_uri, picture_hash
+from lib_indetail.pictures.folder import PictureFolder
+from lib_indetail.pictures.opening import opened
 from tests.icc import (
     ADOBE_RGB,
     DISPLAY_P3,

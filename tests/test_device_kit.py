@@ -16,7 +16,7 @@ from benchmarks.device.report import Report
 from benchmarks.device.running import run
 from benchmarks.device.unet import SD15, SDXL, TINY, UNet, random_unet
 from embedded.environment import ROOT
-from lib_indetail.layers import self_attention_layers
+from lib_indetail.attention.layers import self_attention_layers
 
 CPU = torch.device("cpu")
 ALLOWED = ("torch", "numpy", "einops", "safetensors", "lib_indetail", "benchmarks", "embedded", "__main__")

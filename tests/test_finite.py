@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_indetail.colour import Colour
+from lib_indetail.ask.settings import Settings
+from lib_indetail.bank.recording import Heard
 from lib_indetail.errors import BadPicture, CannotAct
-from lib_indetail.finite import RECORD, finite, still_finite
-from lib_indetail.placing import placed, reading_mask
-from lib_indetail.recording import Heard
-from lib_indetail.settings import Settings
-from lib_indetail.several import Acting
+from lib_indetail.methods.colour import Colour
+from lib_indetail.noise.finite import RECORD, finite, still_finite
+from lib_indetail.pictures.placing import placed, reading_mask
+from lib_indetail.run.prepared import Prepared
 from tests.small import randn
 
 NAN, INF = float("nan"), float("inf")
@@ -38,9 +38,9 @@ def test_what_was_no_number_before_is_not_ours_to_tell():
 
 
 def test_a_colour_match_that_makes_nan_says_so():
-    acting = Acting(1, Settings(colour_match=1.0), None, with_one(NAN))
+    broken = Prepared(Settings(colour_match=1.0), None, with_one(NAN), {}, {})
     with pytest.raises(CannotAct, match="the colour match made NaN of the prediction"):
-        Colour([acting], 0.3).matched(randn(2, 4, 8, 8, seed=2), 0.0)
+        Colour([broken], 0.3).matched(randn(2, 4, 8, 8, seed=2), 0.0)
 
 
 @pytest.mark.parametrize("index", [0, 1])

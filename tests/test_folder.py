@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from lib_indetail.errors import BadPicture
-from lib_indetail.folder import PictureFolder
-from lib_indetail.picture import picture_hash
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.folder import PictureFolder
 
 
 def plain(colour: str) -> Image.Image:

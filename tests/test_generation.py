@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from embedded.demo import picture_of, unseen
-from embedded.generate import ImagePrompt, Request, generate, prepare
+from embedded.generate import Request, generate, prepare
 from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
-from lib_indetail.branches import branches
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.bank.branches import branches
 from lib_indetail.errors import Interrupted
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.picture import picture_tensor
-from lib_indetail.plans import planner
-from lib_indetail.settings import Settings
-from tests.small import Notebook, randn
+from lib_indetail.methods.plans import planner
+from lib_indetail.pictures.convert import picture_tensor
+from tests.small import Following, Notebook, randn
 
 LATENT = randn(1, 4, 16, 16, seed=1)
 REQUEST = Request("a star", seeds=(5,), steps=6, sampler="euler_ancestral")
@@ -31,7 +31,7 @@ def image(embedded):
 
 def changed(image, **settings):
     """The same chain and passes under other settings."""
-    return ImagePrompt(image.chain, image.passes, dataclasses.replace(image.settings, **settings))
+    return dataclasses.replace(image, settings=dataclasses.replace(image.settings, **settings))
 
 
 def test_strength_0_is_bit_equal_to_plain(embedded, image):
@@ -86,7 +86,7 @@ def first_call(model, image, structure):
     settings = dataclasses.replace(image.settings, stratified_until=1)
     read = branches(image.chain.at, image.passes, memory=notebook)
     with InDetailHooks(model.unet, read, planner(settings)) as hooks:
-        guided = GuidedModel(model, text[:1], text[1:], 5.0, hooks, structure)
+        guided = GuidedModel(model, text[:1], text[1:], 5.0, Following(hooks), structure)
         _, output = next(ddim_steps(guided, randn(1, 4, 16, 16, seed=3), [501, 1]))
     return [part for pair in notebook.kept[0][2].values() for part in pair], output
 

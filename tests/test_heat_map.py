@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lib_indetail.heat_map import CELL, COLOURS, LINE, MARGIN, colours, enlarged, heat_map, layer_label
+from lib_indetail.pictures.heat_map import CELL, COLOURS, LINE, MARGIN, colours, enlarged, heat_map, layer_label
 
 
 def test_colours_run_from_dark_to_light():

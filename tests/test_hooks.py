@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.bank import BankMemory
-from lib_indetail.cache import Cache
-from lib_indetail.passes import image_passes
-from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, stratified
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.inversion.passes import image_passes
+from lib_indetail.kept.cache import Cache
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, stratified
 from tests.small import Scene, randn
 
 STRATIFIED, CONCATENATED, BOTH = (Settings(stratified_until=1), Settings(stratified_until=0),

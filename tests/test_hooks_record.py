@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import CannotAct
-from lib_indetail.passes import image_passes, plain_pass
-from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT
-from lib_indetail.settings import Settings
+from lib_indetail.inversion.passes import image_passes, plain_pass
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT
 from tests.small import Notebook, Reader, Scene, as_v, randn
 
 SETTINGS, BOTH = Settings(stratified_until=1), Settings(stratified_until=1, guidance=0)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
 from tests.small import Scene, small_model
 
 SETTINGS = Settings(guidance=0, stratified_until=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
 from tests.small import Scene
 
 TIMESTEPS = (901, 701, 501, 301, 101)  # u = .099, .299, .499, .699, .899

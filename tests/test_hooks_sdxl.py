@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.branches import branches
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.inversion import Inverter
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.passes import as_model, image_passes, plain_pass
-from lib_indetail.plans import planner
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.bank.branches import branches
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.inversion.passes import as_model, image_passes, plain_pass
+from lib_indetail.methods.plans import planner
 from tests.sgm_like import sgm_unet, vector
 from tests.small import randn
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from lib_indetail import __version__
-from lib_indetail.infotext import LABELS, read, written
-from lib_indetail.picture import picture_hash
-from lib_indetail.request import Request
-from lib_indetail.settings import TASKS, Settings
+from lib_indetail.ask.infotext import LABELS, read, written
+from lib_indetail.ask.request import Request
+from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.pictures.convert import picture_hash
 
 FIELDS = {setting.name: setting for setting in dataclasses.fields(Settings)}
 PICTURE = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))

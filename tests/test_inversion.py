@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import CannotAct, Interrupted
-from lib_indetail.inversion import Inverter, ddim_nodes, reconstruction_error
-from lib_indetail.passes import as_model, plain_pass
-from lib_indetail.preparation import fixed_noise, prepare_chain
-from lib_indetail.settings import Settings
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes, reconstruction_error
+from lib_indetail.inversion.kinds import fixed_noise, prepare_chain
+from lib_indetail.inversion.passes import as_model, plain_pass
 from tests.official import DATA, load_case, relative_error
 from tests.small import randn
 

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from embedded.model import build_unet
-from lib_indetail.layers import self_attention_layers
+from lib_indetail.attention.layers import self_attention_layers
 
 
 @pytest.fixture(scope="module")

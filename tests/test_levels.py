@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageMode
 
-from lib_indetail.as_seen import as_seen
-from lib_indetail.eight_bit import COLOURS, eight_bit
 from lib_indetail.errors import BadPicture
-from lib_indetail.opening import opened
+from lib_indetail.pictures.as_seen import as_seen
+from lib_indetail.pictures.eight_bit import COLOURS, eight_bit
+from lib_indetail.pictures.opening import opened
 from tests.png import chunk, png
 
 NUMBERS = {"I;16": np.uint16, "I;16B": np.dtype(">u2"), "I": np.int32, "F": np.float32}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import json
 import re
@@ -10,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lib_indetail.presets import BUILT_IN
-from lib_indetail.request import FURTHER, SHOWN
-from lib_indetail.settings import TASKS, Settings
+from lib_indetail.ask import words
+from lib_indetail.ask.options import OPTIONS
+from lib_indetail.ask.presets import BUILT_IN
+from lib_indetail.ask.request import FURTHER, SHOWN
+from lib_indetail.ask.settings import TASKS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {path.stem: json.loads(path.read_text(encoding="utf-8"))
@@ -31,57 +32,12 @@ def table_texts() -> set[str]:
 
 def option_texts() -> set[str]:
     """Labels and explanations on the Settings page; the host puts the latter in parentheses."""
-    tree = ast.parse((ROOT / "lib_indetail" / "webui" / "options.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "add"]
-    assert len(calls) == 9
-    return {text for call in calls for text in (call.args[1].value, f"({call.args[2].value})")}
+    return {text for option in OPTIONS.values() for text in (option.label, f"({option.help})")}
 
 
 def page_texts() -> set[str]:
-    """Labels, buttons and whole sentences of the accordion and of the script."""
-    pages = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text()
-                    for name in ("page", "controls", "pictures", "presets", "many"))
-    labels = re.findall(r'(?:label=|tooltip=|Button\(|Accordion\(|_LABEL = |_HELP = )"([^"]+)"', pages)
-    assert len(labels) == 27
-    return (set(labels) - {"InDetail", "🎯", "🔄"} | shown_sentences() | mask_texts() | numbered_texts(pages)
-            | preset_texts() | script_texts())
-
-
-def constant(name: str, module: str):
-    """A literal at the top of one of the page's modules."""
-    tree = ast.parse((ROOT / "lib_indetail" / "webui" / f"{module}.py").read_text())
-    value, = (node.value for node in tree.body if isinstance(node, ast.Assign)
-              and name in [getattr(target, "id", "") for target in node.targets])
-    return ast.literal_eval(value)
-
-
-def preset_texts() -> set[str]:
-    shown = {text for name, preset in BUILT_IN.items() for text in (name, preset.why)}
-    return shown | set(constant("HELP", "presets").values()) | set(constant("BUTTONS", "presets"))
-
-
-def script_texts() -> set[str]:
-    return {"InDetail folder", constant("HELP", "many"), *constant("MODES", "many"), *SHOWN}
-
-
-def mask_texts() -> set[str]:
-    texts = {text for of_one in constant("MASKS", "pictures").values() for text in of_one}
-    assert len(texts) == 6
-    return texts
-
-
-def numbered_texts(pages: str) -> set[str]:
-    texts = re.findall(r'"([A-Z][^"]+) \{number\}"', pages)
-    assert len(texts) == 2
-    return {f"{text} {number}" for text in texts for number in FURTHER}
-
-
-def shown_sentences() -> set[str]:
-    lines = "".join((ROOT / "lib_indetail" / "webui" / f"{name}.py").read_text() for name in ("status", "kept"))
-    from_status = re.findall(r'^[A-Z_]+ = "([^"]+\.)"$', lines, re.M)
-    from_controls = re.findall(r'^TASK_HELP = "([^"]+)"$', (ROOT / "lib_indetail/webui/controls.py").read_text(), re.M)
-    assert (len(from_status), len(from_controls)) == (4, 1)
-    return {*from_status, *from_controls}
+    presets = {text for name, preset in BUILT_IN.items() for text in (name, preset.why)}
+    return words.every() | presets | set(SHOWN)
 
 
 def test_there_is_chinese_and_japanese():

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from lib_indetail.as_seen import MAX_PIXELS, as_seen
 from lib_indetail.errors import BadPicture
-from lib_indetail.opening import opened
-from lib_indetail.png_chunks import MAX_PROFILE, without_metadata
+from lib_indetail.pictures.as_seen import MAX_PIXELS, as_seen
+from lib_indetail.pictures.opening import opened
+from lib_indetail.pictures.png_chunks import MAX_PROFILE, without_metadata
 from tests.icc import ADOBE_RGB, in_srgb, rgb_profile
 from tests.png import chunk, png
 

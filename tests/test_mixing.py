@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.algebra import banks_of
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.algebra import banks_of
+from lib_indetail.attention.rows import Row
 from lib_indetail.errors import BadSetting
-from lib_indetail.mixing import Part, mixed, shares
-from lib_indetail.plans import Planner, Reader, concatenation, stratified
-from lib_indetail.rows import Row
-from lib_indetail.settings import Settings
+from lib_indetail.methods.mixing import Part, mixed, shares
+from lib_indetail.methods.plans import Planner, Reader, concatenation, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case, close

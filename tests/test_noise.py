@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from embedded.kdiffusion import external
-from lib_indetail.noise import NoiseSchedule, abar_of_sigma, noise_of
+from lib_indetail.noise.schedule import NoiseSchedule, abar_of_sigma, noise_of
 from tests.small import randn
 
 INTEGERS = (0, 1, 2, 21, 500, 981, 998, 999)

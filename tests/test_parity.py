@@ -10,11 +10,11 @@ from safetensors import safe_open
 
 from embedded.model import CrossAttention, SdpaCrossAttention
 from embedded.schedule import alphas_cumprod
-from lib_indetail.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
-from lib_indetail.attention import HostAttention
-from lib_indetail.inversion import ddim_nodes
-from lib_indetail.noise import NoiseSchedule
-from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement, stratified
+from lib_indetail.attention.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.inversion.inverter import ddim_nodes
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement, stratified
+from lib_indetail.noise.schedule import NoiseSchedule
 from tests.official import DATA, golden_model, load_case, relative_error, replay
 
 UNIT = DATA / "attention_unit.safetensors"
@@ -115,7 +115,7 @@ def test_latents_after_every_step_equal_the_official_ones(replayed):
 
 
 def test_plain_attention_in_place_of_ours_is_no_parity(model, monkeypatch):
-    monkeypatch.setattr("lib_indetail.hooks.evaluate", lambda plan, call: call.own())
+    monkeypatch.setattr("lib_indetail.attention.hooks.evaluate", lambda plan, call: call.own())
     case = load_case(DATA / "case_imgvar_strat4of10.safetensors")
     result = replay(case, model)
     assert relative_error(result.after_step[-1], case.tensors["sampling.latents_after_step"][-1, 1:]) > 1e-2

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib_indetail.algebra import evaluate
-from lib_indetail.attention import HostAttention
-from lib_indetail.calls import HeadsCall
-from lib_indetail.masks import token_mask, token_shares
-from lib_indetail.mixing import Part, mixed
-from lib_indetail.per_layer import PerLayer
+from lib_indetail.attention.algebra import evaluate
+from lib_indetail.attention.calls import HeadsCall
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.per_layer import PerLayer
+from lib_indetail.methods.mixing import Part, mixed
 from tests.attention_functions import SdpaCrossAttention
 
 DEVICE = torch.device("meta")
@@ -49,11 +49,11 @@ def call(rows: int = 1) -> HeadsCall:
 
 PLANS = {
     "stratified, hard": [Part("image", 1.0, 0.5, take=token_mask(HALF))],
-    "stratified, soft, put": [Part("image", 0.7, 0.5, token_shares(SOFT), token_shares(SOFT))],
+    "stratified, soft, put": [Part("image", 0.7, 0.5, token_means(SOFT), token_means(SOFT))],
     "concatenated, hard": [Part("image", 1.0, None, token_mask(HALF))],
-    "concatenated, soft, put": [Part("image", 0.7, None, token_shares(SOFT), token_shares(SOFT))],
-    "two": [Part("image", 0.5, 0.5, token_mask(HALF), token_shares(SOFT)),
-            Part("image 2", 0.5, None, token_shares(SOFT), token_shares(SOFT))],
+    "concatenated, soft, put": [Part("image", 0.7, None, token_means(SOFT), token_means(SOFT))],
+    "two": [Part("image", 0.5, 0.5, token_mask(HALF), token_means(SOFT)),
+            Part("image 2", 0.5, None, token_means(SOFT), token_means(SOFT))],
     "no mask": [Part("image", 0.7, None)],
 }
 

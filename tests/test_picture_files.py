@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_indetail.as_seen import as_seen
 from lib_indetail.errors import BadPicture
-from lib_indetail.opening import open_picture
-from lib_indetail.picture import picture_tensor, tensor_picture
-from lib_indetail.placing import cropped
+from lib_indetail.pictures.as_seen import as_seen
+from lib_indetail.pictures.convert import picture_tensor, tensor_picture
+from lib_indetail.pictures.opening import open_picture
+from lib_indetail.pictures.placing import cropped
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -8,8 +8,8 @@ import time
 import pytest
 from PIL import Image
 
-from lib_indetail.picture import picture_hash
-from lib_indetail.picture_store import PictureStore
+from lib_indetail.kept.pictures import PictureStore
+from lib_indetail.pictures.convert import picture_hash
 from tests.small import randn
 
 ROOM = 10**7

@@ -9,9 +9,9 @@ import urllib.parse
 import pytest
 from PIL import Image
 
+from lib_indetail.ask.request import Request
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.opening import decoded, opened
-from lib_indetail.request import Request
+from lib_indetail.pictures.opening import decoded, opened
 from tests.png import png
 
 COLOUR = (200, 90, 60)

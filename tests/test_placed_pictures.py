@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_indetail.adain import adain
-from lib_indetail.as_seen import MAX_PIXELS, as_seen
+from lib_indetail.attention.masks import token_mask, token_means
 from lib_indetail.errors import BadPicture
-from lib_indetail.masks import token_mask, token_shares
-from lib_indetail.opening import decoded_picture
-from lib_indetail.placing import placed
+from lib_indetail.noise.adain import adain
+from lib_indetail.pictures.as_seen import MAX_PIXELS, as_seen
+from lib_indetail.pictures.opening import decoded_picture
+from lib_indetail.pictures.placing import placed
 
 
 def halves(width: int, height: int) -> Image.Image:
@@ -142,7 +142,7 @@ def test_a_soft_mask_is_averaged_over_each_token():
     mask = torch.zeros(8, 8)
     mask[:, 4:] = 1
     mask[0, 0] = 0.5
-    shares = token_shares(mask)
+    shares = token_means(mask)
     assert torch.equal(shares(64).view(8, 8), mask)
     halves = shares(16).view(4, 4)
     assert halves[:, 2:].eq(1).all() and halves[0, 0] == 0.125 and halves[1:, :2].eq(0).all()

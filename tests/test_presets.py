@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from lib_indetail.ask.presets import BUILT_IN, Presets
+from lib_indetail.ask.request import Request
+from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.errors import BadSetting
-from lib_indetail.presets import BUILT_IN, Presets
-from lib_indetail.request import Request
-from lib_indetail.settings import TASKS, Settings
 
 
 @pytest.fixture

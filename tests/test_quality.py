@@ -17,10 +17,10 @@ from benchmarks.quality.metrics import diversity
 from benchmarks.quality.peers import RULES, PlannedBy, reference_only, renoised_anew, rival, style_aligned
 from benchmarks.quality.report import by_arm, claims, dominating, evidence, front, table, verdict
 from benchmarks.quality.trials import HELD_OUT, trial
-from lib_indetail.inversion import Inverter
-from lib_indetail.noise import abar_of_sigma
-from lib_indetail.rows import Row
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.rows import Row
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.noise.schedule import abar_of_sigma
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import Case

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.algebra import Bank, Blend, HeadsCall, LayerCall, Own, Source, Stratum, evaluate
-from lib_indetail.attention import HostAttention, LogitBias
-from lib_indetail.mixing import Part, mixed
-from lib_indetail.plans import IMAGE, concatenation, replacement, stratified
-from lib_indetail.received import OWN, Watcher, received
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.algebra import Bank, Blend, HeadsCall, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.host_attention import HostAttention, LogitBias
+from lib_indetail.attention.received import OWN, Watcher, received
+from lib_indetail.methods.mixing import Part, mixed
+from lib_indetail.methods.plans import IMAGE, concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case

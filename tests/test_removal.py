@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from embedded.unet_calls import Structure
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import Interrupted
-from lib_indetail.inversion import Inverter, ddim_nodes
-from lib_indetail.passes import as_model, image_passes
-from lib_indetail.plans import planner
-from lib_indetail.settings import Settings
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes
+from lib_indetail.inversion.passes import as_model, image_passes
+from lib_indetail.methods.plans import planner
 from tests.small import Scene, randn, small_model
 
 INJECTIONS = 240

@@ -10,9 +10,9 @@ import math
 import pytest
 from PIL import Image
 
+from lib_indetail.ask.request import POSITIONS, Request, is_on, with_changes, without_changes
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.request import POSITIONS, Request, is_on, with_changes, without_changes
-from lib_indetail.settings import Settings
 
 
 def encoded(picture: Image.Image, kind: str = "PNG") -> str:

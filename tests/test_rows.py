@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.rows import Row, RowCursor, as_rows, roles_by_text, together
+from lib_indetail.attention.rows import Row, RowCursor, as_rows, roles_by_text, together
 
 ROLES = ("cond", "cond", "uncond", "cond", "uncond")
 ROWS = as_rows(ROLES)

@@ -11,12 +11,12 @@ from embedded.generate import Request
 from embedded.model import CrossAttention
 from embedded.samplers import SAMPLERS, SCHEDULERS, sample
 from embedded.unet_calls import GuidedModel
-from lib_indetail.branches import branches
-from lib_indetail.hooks import InDetailHooks
-from lib_indetail.inversion import Inverter
-from lib_indetail.plans import IMAGE, planner
-from lib_indetail.settings import Settings
-from tests.small import draw_weights, randn
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.bank.branches import branches
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.methods.plans import IMAGE, planner
+from tests.small import Following, draw_weights, randn
 
 STEPS = 8
 WINDOWS = ((0.0, 1.0), (0.05, 0.5), (0.25, 0.75))
@@ -63,7 +63,7 @@ def recorded_and_called(model, request, window):
     text = torch.zeros(1, 1, 1)
     settings = Settings(start=window[0], end=window[1])
     with InDetailHooks(model.unet, branches(latent_at, passes), planner(settings)) as hooks:
-        guided = Watched(model, text, text, 3.0, hooks)
+        guided = Watched(model, text, text, 3.0, Following(hooks, request.initial is None))
         result = sample(guided, request, lambda noise, sigma: noise)
     assert torch.isfinite(result).all()
     return recorded, guided.sigmas

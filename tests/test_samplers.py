@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 import torch
 
-from embedded.generate import ImagePrompt, Request, generate, prepare
+from embedded.generate import Request, generate, prepare
 from embedded.samplers import SAMPLERS
-from lib_indetail.plans import IMAGE
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.methods.plans import IMAGE
 from tests.official import relative_error
 from tests.small import as_v, randn
 
@@ -44,7 +44,7 @@ class Watch:
             self.recorded.append((len(self.main) - 1, z.clone(), timesteps.clone()))
             return image.passes[IMAGE](z, timesteps)
 
-        self.image = ImagePrompt(image.chain, {IMAGE: recording}, image.settings)
+        self.image = dataclasses.replace(image, passes={IMAGE: recording})
         self.handle = model.unet.register_forward_pre_hook(lambda _, args: self.main.append(args[1].clone()))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lib_indetail.ask.schedules import curve
 from lib_indetail.errors import BadSetting
-from lib_indetail.schedules import curve
-from lib_indetail.window import Window
+from lib_indetail.noise.window import Window
 
 WINDOW = Window(0.2, 0.6)
 

@@ -7,9 +7,9 @@ import reprlib
 
 import pytest
 
+from lib_indetail.ask.settings import QUALITY_SUFFIX, TASKS, Settings, preset
+from lib_indetail.ask.table import markdown_table
 from lib_indetail.errors import BadSetting
-from lib_indetail.settings import QUALITY_SUFFIX, TASKS, Settings, preset
-from lib_indetail.table import markdown_table
 
 FIELDS = {setting.name: setting for setting in dataclasses.fields(Settings)}
 NUMBERS = [name for name, setting in FIELDS.items() if "low" in setting.metadata]

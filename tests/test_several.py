@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import pytest
 import torch
 
 from embedded.demo import picture_of, unseen
 from embedded.generate import Request, generate, prepare
-from lib_indetail.adain import adain
-from lib_indetail.colour import Colour
-from lib_indetail.depth import layer_weights, profile
+from lib_indetail.ask.depth import layer_weights, profile
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.attention.rows import Row
 from lib_indetail.errors import BadSetting
-from lib_indetail.layers import self_attention_layers
-from lib_indetail.passes import image_passes
-from lib_indetail.picture import picture_tensor
-from lib_indetail.plans import IMAGE, Planner
-from lib_indetail.rows import Row
-from lib_indetail.settings import Settings
-from lib_indetail.several import images_of, latent_at_of, tint_all
+from lib_indetail.inversion.passes import image_passes
+from lib_indetail.methods.colour import Colour
+from lib_indetail.methods.plans import IMAGE, Planner
+from lib_indetail.methods.tint import tint_all
+from lib_indetail.noise.adain import adain
+from lib_indetail.noise.schedule import changed_clean, changed_noise
+from lib_indetail.pictures.convert import picture_tensor
+from lib_indetail.run.prepared import shown_at
+from lib_indetail.run.wish import images_of
 from tests.small import randn
 
 REQUEST = Request("a star", seeds=(5, 6, 7), steps=4)
@@ -92,7 +96,7 @@ def test_an_output_mask_puts_the_picture_where_it_is_white(embedded, pictures):
 
 def test_a_reference_mask_takes_what_is_white(embedded, pictures):
     left = beside(pictures[0], take=LEFT, adain=0.0)
-    plan = Planner([left.acting.reader(embedded.unet)])(0.1, Row("cond"))
+    plan = Planner([left.reader(embedded.unet)])(0.1, Row("cond"))
     kept = [source.keep(256).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
     assert len(kept) == 1 and torch.equal(kept[0], LEFT.bool())
     whole = generate(embedded, REQUEST, beside(pictures[0], adain=0.0))
@@ -102,7 +106,7 @@ def test_a_reference_mask_takes_what_is_white(embedded, pictures):
 
 
 def test_a_negative_picture_changes_the_uncond_rows_alone(embedded, pictures):
-    reader = beside(pictures[0], side="negative").acting.reader(embedded.unet)
+    reader = beside(pictures[0], side="negative").reader(embedded.unet)
     planner = Planner([reader])
     assert planner(0.1, Row("cond")) is None and planner(0.1, Row("uncond")) is not None
     unguided = dataclasses.replace(REQUEST, guidance_scale=1.0)
@@ -115,9 +119,9 @@ def test_a_negative_picture_changes_the_uncond_rows_alone(embedded, pictures):
 
 def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pictures):
     noise = randn(2, 4, 16, 16, seed=4)
-    acting = [beside(pictures[0], weight=0.5, adain=0.5, put=LEFT).acting,
-              beside(pictures[1], 2, weight=1.5, strength=0.5).acting,
-              beside(pictures[1], 3, weight=2.0, side="negative").acting]
+    acting = [beside(pictures[0], weight=0.5, adain=0.5, put=LEFT),
+              beside(pictures[1], 2, weight=1.5, strength=0.5),
+              beside(pictures[1], 3, weight=2.0, side="negative")]
     result = tint_all(noise, acting, lambda each: each.chain.latents[-1],
                       lambda settings: settings.strength * settings.adain)
     first, second = (adain(noise, image.chain.latents[-1]) - noise for image in pictures)
@@ -128,25 +132,26 @@ def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pi
 
 def test_colour_match_gives_predictions_the_pictures_statistics(pictures):
     clean = 3 * randn(2, 4, 16, 16, seed=5) + 1
-    colour = Colour([beside(pictures[0], colour_match=1.0).acting], 0.3)
-    reference = pictures[0].acting.clean
+    colour = Colour([beside(pictures[0], colour_match=1.0)], 0.3)
+    reference = pictures[0].clean
     matched = colour.matched(clean, 0.1)
     assert distance(matched.mean((2, 3)), reference.mean((2, 3)).expand(2, -1)) < 1e-4
     assert distance(matched.std((2, 3)), reference.std((2, 3)).expand(2, -1)) < 1e-4
-    half = Colour([beside(pictures[0], colour_match=1.0, strength=0.5).acting], 0.3).matched(clean, 0.1)
+    half = Colour([beside(pictures[0], colour_match=1.0, strength=0.5)], 0.3).matched(clean, 0.1)
     assert distance(half, (clean + matched) / 2) < 1e-5
     assert colour.acts(0.29) and not colour.acts(0.3)
-    assert not Colour([pictures[0].acting], 0.3).acts(0.1)
+    assert not Colour([pictures[0]], 0.3).acts(0.1)
 
 
 def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(embedded, pictures):
     z, noise, sigma = randn(2, 4, 16, 16, seed=6), randn(2, 4, 16, 16, seed=7), 2.0
     where = LEFT.expand(2, 1, 16, 16)
-    colour = Colour([beside(pictures[0], colour_match=1.0).acting], 0.3)
+    colour = Colour([beside(pictures[0], colour_match=1.0)], 0.3)
     clean = (z - sigma / 5**0.5 * noise) * 5**0.5
-    changed = (z - sigma / 5**0.5 * colour.on_noise(z, noise, sigma, 0.1)) * 5**0.5
+    match = partial(colour.matched, u=0.1)
+    changed = (z - sigma / 5**0.5 * changed_noise(z, noise, sigma, match)) * 5**0.5
     assert distance(changed, colour.matched(clean, 0.1)) < 1e-4
-    part = colour.matched(clean, 0.1, where)
+    part = changed_clean(clean, match, where)
     assert torch.equal(part[..., 8:], clean[..., 8:])
     assert distance(part[..., :8], colour.matched(clean, 0.1)[..., :8]) < 1e-5
     matched = generate(embedded, REQUEST, beside(pictures[0], colour_match=1.0))
@@ -157,7 +162,7 @@ def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(em
 def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weights):
     image = beside(pictures[0], block_weights=weights, stratified_until=1.0, lambda_image=1.0)
     layers = self_attention_layers(embedded.unet, image.settings.reading_blocks)
-    planner = Planner([image.acting.reader(embedded.unet)])
+    planner = Planner([image.reader(embedded.unet)])
     plans = [planner(0.1, Row("cond"), name) for name in layers]
     amounts = [0.0 if plan is None else plan[1].weight for plan in plans]
     depth = {"strong": amounts == [1.0] * len(amounts), "detail": amounts == sorted(amounts) and amounts[0] == 0}
@@ -179,7 +184,7 @@ def test_block_weights_go_by_the_depth_of_blocks():
 
 def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
     images = [beside(pictures[0], blocks="all"), beside(pictures[1], 2)]
-    planner = Planner([each.acting.reader(embedded.unet) for each in images])
+    planner = Planner([each.reader(embedded.unet) for each in images])
     name = next(iter(self_attention_layers(embedded.unet, "all")))
     assert planner.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
     assert len(planner(0.9, Row("cond"), name)[0].sources) == 2
@@ -190,11 +195,11 @@ def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
 
 def test_an_inversion_offset_shows_nothing_noisier_than_itself(embedded, pictures):
     chain, schedule = pictures[0].chain, embedded.schedule
-    latent_at = latent_at_of(chain, Settings(inversion_offset=0.4), schedule)
+    latent_at = shown_at(chain, Settings(inversion_offset=0.4), schedule)
     noisy, edge, clean = schedule.sigma(900), schedule.sigma(600), schedule.sigma(300)
     assert torch.equal(latent_at(noisy), chain.at(edge)) and torch.equal(latent_at(clean), chain.at(clean))
     assert distance(chain.at(noisy), chain.at(edge)) > 1e-2
-    assert latent_at_of(chain, Settings(), schedule) == chain.at
+    assert shown_at(chain, Settings(), schedule) == chain.at
 
 
 def test_the_second_pass_has_its_own_strength_and_lambda():

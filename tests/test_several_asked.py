@@ -7,11 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.infotext import LABELS, written
-from lib_indetail.picture import picture_hash
-from lib_indetail.placing import cell_means, part_of, placed, reading_mask
-from lib_indetail.request import (
+from lib_indetail.ask.infotext import LABELS, written
+from lib_indetail.ask.request import (
     FURTHER,
     IF_OWN,
     LATER,
@@ -22,7 +19,10 @@ from lib_indetail.request import (
     Request,
     numbered,
 )
-from lib_indetail.settings import SHARED, Settings
+from lib_indetail.ask.settings import SHARED, Settings
+from lib_indetail.errors import BadPicture, BadSetting
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.placing import cell_means, part_of, placed, reading_mask
 from tests.test_infotext import restored
 from tests.test_request import encoded
 

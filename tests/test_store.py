@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lib_indetail.chain import Chain
-from lib_indetail.store import SUFFIX, ChainStore
+from lib_indetail.kept.chains import SUFFIX, ChainStore
+from lib_indetail.noise.chain import Chain
 from tests.small import randn
 
 ROOM = 10**8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.bank import BankMemory
-from lib_indetail.cache import Cache
-from lib_indetail.streaming import OneAhead, Transfer
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.bank.streaming import OneAhead, Transfer
+from lib_indetail.kept.cache import Cache
 
 CPU = torch.device("cpu")
 LEVELS = (9.0, 5.0, 2.0, 1.0)

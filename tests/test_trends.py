@@ -13,7 +13,7 @@ from benchmarks.quality.arms import ALL, Arm
 from benchmarks.quality.generating import Trials
 from benchmarks.quality.trials import trial
 from embedded.checkpoint import load_judge, load_model
-from lib_indetail.recording import Recorder
+from lib_indetail.bank.recording import Recorder
 
 BY_ATTENTION_ALONE = {**ALL, "stratified_until": 1.0, "lambda_image": 0.67, "adain": 0.0, "nodes": 10}
 

@@ -6,8 +6,8 @@ import pytest
 
 from embedded.kdiffusion import sampling
 from embedded.samplers import schedule_of
-from lib_indetail.inversion import ddim_nodes
-from lib_indetail.window import Window, position
+from lib_indetail.inversion.inverter import ddim_nodes
+from lib_indetail.noise.window import Window, position
 
 DIVISORS = [T for T in range(1, 1000) if 1000 % T == 0]
 

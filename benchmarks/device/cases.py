@@ -8,9 +8,9 @@ import torch
 from torch.nn.attention import SDPBackend
 
 from benchmarks.device.unet import SD15, SDXL, TINY, Shape
-from lib_indetail.bank import BankMemory, Layers, size_of
-from lib_indetail.masks import token_mask, token_shares
-from lib_indetail.per_layer import PerLayer
+from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.per_layer import PerLayer
+from lib_indetail.bank.memory import BankMemory, Recorded, size_of
 
 EVERY = ("plain", "warm", "cold, DDIM", "cold, one pass", "no bank", "reference_only's rule")
 FEW = EVERY[:2]
@@ -20,7 +20,7 @@ MOST = ("plain", "warm", "cold, DDIM", "no bank")
 class OnTheDevice(BankMemory):
     """Keeps keys and values where they were made, not in main memory."""
 
-    def keep(self, bank: str, sigma: float, layers: Layers) -> None:
+    def keep(self, bank: str, sigma: float, layers: Recorded) -> None:
         self.cache.put(self._entry(bank, sigma), {name: tuple(part.clone() for part in pair)
                                                   for name, pair in layers.items()}, size_of(layers), self._is_ours)
 
@@ -45,7 +45,7 @@ class Case:
         ramp = torch.linspace(0, 1, self.cells).expand(self.cells, -1)
         if not self.mask:
             return None
-        return token_mask(ramp < 0.5) if self.mask == "hard" else token_shares(ramp)
+        return token_mask(ramp < 0.5) if self.mask == "hard" else token_means(ramp)
 
 
 BASE = Case("SDXL, 1024x1024", SDXL, 128, arms=EVERY, exact=True)

@@ -43,16 +43,14 @@ def waits(work: Work) -> str:
     if work.device.type != "cuda":
         return "no GPU to wait for"
     memory = work.remember(work.bank, "picture")
-    with torch.no_grad(), work.hooked(work.chain, memory) as hooks:
+    with torch.no_grad(), work.generation(work.read(work.chain, memory)) as generation:
         for t in (*work.timesteps, *work.timesteps):  # everything that is made once is there then
-            with work.reading(hooks, t):
-                work.rows(work.noise, t)
+            work.read_by_rows(generation, t)
         torch.cuda.synchronize()
         try:
             with _forbidden():
                 for t in work.timesteps:
-                    with work.reading(hooks, t):
-                        work.rows(work.noise, t)
+                    work.read_by_rows(generation, t)
         except RuntimeError as error:
             frame = [each for each in traceback.extract_tb(error.__traceback__) if "lib_indetail" in each.filename]
             where = f"{frame[-1].filename.rpartition('/')[2]}:{frame[-1].lineno}" if frame else "outside lib_indetail"
@@ -78,8 +76,8 @@ def _plain(work: Work) -> torch.Tensor:
 @torch.no_grad()
 def _read(work: Work) -> torch.Tensor:
     t = work.timesteps[len(work.timesteps) // 2]
-    with work.hooked(work.chain) as hooks, work.reading(hooks, t):
-        return work.rows(work.noise, t).float()
+    with work.generation(work.read(work.chain)) as generation:
+        return work.read_by_rows(generation, t).float()
 
 
 def _in_full(work: Work) -> torch.nn.Module:

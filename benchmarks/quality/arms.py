@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from lib_indetail.presets import BUILT_IN
-from lib_indetail.settings import Settings
+from lib_indetail.ask.presets import BUILT_IN
+from lib_indetail.ask.settings import Settings
 
 AUTHORS = Settings(nodes=50)
 """Where ours differ from theirs; all other defaults are the paper's."""

@@ -15,7 +15,7 @@ from benchmarks.quality.report import NAMES, Figures, Known, by_arm, file_name
 from benchmarks.quality.trials import HELD_OUT, trial
 from embedded.demo import picture_of
 from embedded.sheet import Cell, save_sheet
-from lib_indetail.picture import tensor_picture
+from lib_indetail.pictures.convert import tensor_picture
 
 SHEETS = ("peers", "ahead", "table A, all blocks", "table B", "figure 6")
 ROWS = 5

@@ -13,18 +13,19 @@ from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
 from benchmarks.quality.trials import Trial, trial
 from embedded.checkpoint import LatentDiffusion
 from embedded.demo import picture_of
-from embedded.generate import ImagePrompt, Request, generate, prepare
+from embedded.generate import Request, generate, prepare
 from embedded.judge import Judge
 from embedded.pictures import Scene
 from embedded.samplers import schedule_of
-from lib_indetail.bank import BankMemory
-from lib_indetail.cache import Cache
-from lib_indetail.inversion import Inverter, ddim_nodes, reconstruction_error
-from lib_indetail.passes import as_model, plain_pass
-from lib_indetail.picture import picture_tensor
-from lib_indetail.plans import IMAGE
-from lib_indetail.received import Watcher
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.received import Watcher
+from lib_indetail.bank.memory import BankMemory
+from lib_indetail.inversion.inverter import Inverter, ddim_nodes, reconstruction_error
+from lib_indetail.inversion.passes import as_model, plain_pass
+from lib_indetail.kept.cache import Cache
+from lib_indetail.methods.plans import IMAGE
+from lib_indetail.pictures.convert import picture_tensor
+from lib_indetail.run.prepared import Prepared
 
 ROOM = 2**31
 UNWANTED = Settings(side="negative", inversion_text="empty")
@@ -38,7 +39,7 @@ class Trials:
             network.to(memory_format=torch.channels_last)
         self._model, self._judge = model, judge
         self._banks = Cache(lambda: ROOM)
-        self._inverted: dict[Hashable, ImagePrompt] = {}
+        self._inverted: dict[Hashable, Prepared] = {}
         self._of: int | None = None
 
     def measure(self, what: str, number: int, arm: Arm) -> dict[str, float]:
@@ -94,7 +95,7 @@ class Trials:
         return Request(given.prompt, given.seeds, guidance_scale=arm.scale, steps=arm.steps, sampler=arm.sampler,
                        scheduler=arm.scheduler)
 
-    def _image(self, scene: Scene, number: int, arm: Arm, settings: Settings, request: Request) -> ImagePrompt:
+    def _image(self, scene: Scene, number: int, arm: Arm, settings: Settings, request: Request) -> Prepared:
         if number != self._of:
             self._of, self._inverted = number, {}
             self._banks.clear()
@@ -104,17 +105,17 @@ class Trials:
             self._inverted[key] = self._prepared(scene, number, arm, settings, request, levels)
         known, kept = self._inverted[key], BankMemory(self._banks, (key, settings.reading_blocks,
                                                                    settings.inversion_offset))
-        return ImagePrompt(known.chain, known.passes, settings, kept)
+        return dataclasses.replace(known, settings=settings, memory=kept)
 
     def _prepared(self, scene: Scene, number: int, arm: Arm, settings: Settings, request: Request,
-                  levels: tuple[float, ...]) -> ImagePrompt:
+                  levels: tuple[float, ...]) -> Prepared:
         clean = self._model.encode(picture_tensor(picture_of(scene)))
         reading = dataclasses.replace(settings, guidance=0.0)
         image = prepare(self._model, clean, request.prompt, reading, sigmas=levels)
         if not arm.anew:
             return image
         inverter = Inverter(self._model.schedule, self._model.prediction)
-        return ImagePrompt(renoised_anew(inverter, clean, levels, number), image.passes, settings)
+        return dataclasses.replace(image, chain=renoised_anew(inverter, clean, levels, number), settings=settings)
 
 
 def _levels(model: LatentDiffusion, request: Request) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from benchmarks.quality.trials import Trial
 from embedded.demo import picture_of
 from embedded.judge import Judge, inside_colour
 from embedded.pictures import PATTERNS, SHAPES
-from lib_indetail.picture import picture_tensor
+from lib_indetail.pictures.convert import picture_tensor
 
 LARGEST = 3**0.5
 """Distance of black and white, RGB in 0..1."""

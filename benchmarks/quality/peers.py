@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import torch
 
-from lib_indetail.algebra import Bank, Plan, Source, Stratum
-from lib_indetail.chain import Chain
-from lib_indetail.inversion import Inverter
-from lib_indetail.mixing import OWN
-from lib_indetail.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
-from lib_indetail.rows import Row
+from lib_indetail.attention.algebra import Bank, Plan, Source, Stratum
+from lib_indetail.attention.rows import Row
+from lib_indetail.inversion.inverter import Inverter
+from lib_indetail.methods.mixing import OWN
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
+from lib_indetail.noise.chain import Chain
 
 Rule = Callable[[float, Row], Plan | None]
 """What a row follows at position u."""

@@ -23,7 +23,7 @@ from embedded.materials.parts import NAME, join, load_judge, pictures_side_by_si
 from embedded.materials.sampling import Lots
 from embedded.materials.stock import Stock, load
 from embedded.pictures import with_article
-from lib_indetail.settings import Settings
+from lib_indetail.ask.settings import Settings
 
 ARMS = ("text only", "decoder blocks", "all blocks", "shuffled, all blocks")
 BOUNDS = ("drawn", "drawn, through the autoencoder")

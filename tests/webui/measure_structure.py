@@ -20,7 +20,7 @@ from embedded.demo import picture_of
 from embedded.measure import judged, trial
 from embedded.pictures import edge_map, random_scene
 from embedded.sheet import Cell, save_sheet
-from lib_indetail.picture import picture_tensor
+from lib_indetail.pictures.convert import picture_tensor
 from tests.webui.host import FITTING, Host, encoded, find_controlnet, find_webui, own_copy
 from tests.webui.test_controlnet import units
 

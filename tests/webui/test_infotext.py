@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lib_indetail import __version__
-from lib_indetail.opening import decoded_picture
-from lib_indetail.picture import picture_hash
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.opening import decoded_picture
 from tests.webui.host import difference, encoded
 
 CHANGED = {"lambda_image": 0.35, "nodes": 10, "inversion_text": "own text", "own_text": "a circle, red: very",

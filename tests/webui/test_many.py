@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from lib_indetail.opening import decoded_picture
-from lib_indetail.picture import picture_hash
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.opening import decoded_picture
 from tests.webui.host import difference, encoded
 from tests.webui.test_controlnet import units
 from tests.webui.test_infotext import infotext

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.picture import picture_hash
+from lib_indetail.pictures.convert import picture_hash
 from tests.icc import ADOBE_RGB, in_srgb, rgb_profile
 from tests.webui.host import encoded
 from tests.webui.test_infotext import infotext

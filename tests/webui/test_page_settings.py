@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.opening import decoded_picture
-from lib_indetail.picture import picture_hash
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.opening import decoded_picture
 from tests.webui.host import pixels
 from tests.webui.person import Person
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from lib_indetail.opening import decoded_picture
+from lib_indetail.pictures.opening import decoded_picture
 from tests.webui.host import Host, encoded
 
 HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.7)

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from lib_indetail import __version__
-from lib_indetail.opening import decoded_picture
-from lib_indetail.picture import picture_hash
-from lib_indetail.request import POSITIONS, SETTINGS
-from lib_indetail.settings import TASKS, Settings
+from lib_indetail.ask.request import POSITIONS, SETTINGS
+from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.pictures.convert import picture_hash
+from lib_indetail.pictures.opening import decoded_picture
 from tests.webui.host import Host, find_webui, own_copy
 
 ROUTES = [("GET", "/indetail/version"), ("GET", "/indetail/settings"), ("POST", "/indetail/invert"),

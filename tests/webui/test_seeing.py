@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.heat_map import LINE, MARGIN, PAPER, colours
+from lib_indetail.pictures.heat_map import LINE, MARGIN, PAPER, colours
 from tests.webui.host import pixels
 from tests.webui.test_controlnet import units
 from tests.webui.test_off import KINDS

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from lib_indetail.picture import picture_hash
-from lib_indetail.request import FURTHER, SETTINGS
+from lib_indetail.ask.request import FURTHER, SETTINGS
+from lib_indetail.pictures.convert import picture_hash
 from tests.webui.host import pixels
 
 CELL = 128

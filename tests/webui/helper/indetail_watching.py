@@ -4,10 +4,11 @@ import hashlib
 
 from modules import shared
 
-from lib_indetail import recording
-from lib_indetail.webui import model as indetail_model
-from lib_indetail.webui import preparing
-from lib_indetail.webui.runtime import runtime
+from lib_indetail.bank import recording
+from lib_indetail.hosts.a1111 import model as indetail_model
+from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.run import prepare as preparing
+from lib_indetail.run.preparer import Preparer
 
 
 class Probe:
@@ -103,7 +104,7 @@ def watch(unet):
 
 def spy_on_records():
     """Every record pass notes how far its latent is from the chain; every preparation notes its chain."""
-    record_pass, prepare = indetail_model.HostModel.record_pass, preparing.Preparer.prepare
+    record_pass, prepare = indetail_model.HostModel.inside, Preparer.prepare
     if hasattr(record_pass, "spied"):
         return
 
@@ -121,7 +122,7 @@ def spy_on_records():
         if not getattr(model.unet, "indetail_probed", False):
             watch(model.unet)
         prepared = prepare(self, model, wish, *run)
-        clean, probe.chain = prepared.acting.clean, prepared.acting.chain
+        clean, probe.chain = prepared.clean, prepared.chain
         for channels in probe.channels:
             mask, latent = (channels[:, :1], channels[:, 1:]) if channels.shape[1] == 5 else (channels, clean)
             probe.off_clean += [float(mask.abs().max()), float((latent - clean).abs().max())]
@@ -150,7 +151,7 @@ def spy_on_records():
 
     recording.Recorder.bank = spied_bank
     spied_record.spied = True
-    indetail_model.HostModel.record_pass, preparing.Preparer.prepare = spied_record, spied_prepare
+    indetail_model.HostModel.inside, Preparer.prepare = spied_record, spied_prepare
 
 
 def spied_ahead(record_ahead):

@@ -12,11 +12,11 @@ from indetail_watching import denoised, evaluated, hooks_left, probe, spied_refe
 from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
-from lib_indetail import hooks
+from lib_indetail.attention import hooks
 from lib_indetail.errors import InDetailError
+from lib_indetail.hosts.a1111 import model as indetail_model
+from lib_indetail.hosts.a1111.runtime import runtime
 from lib_indetail.webui import indetail
-from lib_indetail.webui import model as indetail_model
-from lib_indetail.webui.runtime import runtime
 
 
 class ProbeScript(scripts.Script):

@@ -1,0 +1,1 @@
+"""What a person asks for: settings, image prompts and their masks, presets, and all of it in an infotext."""

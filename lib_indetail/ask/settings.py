@@ -1,0 +1,228 @@
+"""The one table of settings: it generates validation, parsing, the page, infotext, XYZ axes and docs/settings.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lib_indetail.ask.depth import PROFILES, profile
+from lib_indetail.ask.schedules import SHAPES, Curve, curve
+from lib_indetail.ask.table import checked, choice, no_such, number, text, varying
+from lib_indetail.attention.layers import BLOCKS
+from lib_indetail.errors import BadSetting
+from lib_indetail.noise.window import Window
+
+QUALITY_SUFFIX = ", best quality, extremely detailed."
+INVERSIONS = ("DDIM", "refined", "re-noise", "one pass", "parallel")
+INVERSION_TEXTS = ("same as the prompt", "empty", "own text")
+RESIZE_MODES = ("crop", "stretch", "fit")
+HIRES_PASSES = ("both", "first", "second")
+SIDES = ("positive", "negative")
+SPREADS = ("all on every image", "one per image", "cycled")
+INPAINT_REFERENCES = ("whole picture", "same part")
+
+
+def _over_the_pass(label: str, text: str) -> None:
+    curve(label, text, 1.0, Window(0.0, 1.0))
+
+
+def _in_the_second_pass(label: str, text: str) -> None:
+    if text:
+        _over_the_pass(label, text)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the image prompt acts. u runs from 0 (the pass starts) to 1 (clean), by noise level.
+
+    Raises BadSetting for a value of the wrong type or out of range.
+    """
+
+    strength: float = number(
+        "Strength", 1.0, 0.0, 1.0, 0.05, "InDetail strength",
+        "How much of the image prompt comes through. At 0 nothing is inverted, installed or changed.")
+    lambda_image: float = number(
+        "Lambda", 0.5, 0.0, 1.0, 0.05, "InDetail lambda",
+        "Weight of the image prompt against the image's own features in the stratified phase (the paper's lambda_P). "
+        "It has no effect in the concatenation phase that follows.")
+    stratified_until: float = number(
+        "Stratified until", 0.2, 0.0, 1.0, 0.05, "InDetail stratified until",
+        "End of the stratified phase, as a fraction of the noise range; keys and values are concatenated after it. "
+        "Schedules spend steps unevenly: with 20 Karras steps, 0.2 is 5 steps, not 4.")
+    guidance: float = number(
+        "Conflict-free guidance", 1.0, 0.0, 1.0, 0.05, "InDetail guidance",
+        "1: the image prompt feeds only the positive side of guidance (the paper). 0: both sides (conflicting).")
+    start: float = number(
+        "Start", 0.0, 0.0, 1.0, 0.05, "InDetail start",
+        "The image prompt acts from here on, as a fraction of the noise range.")
+    end: float = number(
+        "End", 1.0, 0.0, 1.0, 0.05, "InDetail end",
+        "The image prompt acts up to here, as a fraction of the noise range.")
+    replacement_until: float = number(
+        "Replacement until", 0.0, 0.0, 1.0, 0.05, "InDetail replacement until",
+        "Up to here the image prompt's keys and values stand in place of the image's own. Off at 0, as in the paper.",
+        advanced=True)
+    adain: float = number(
+        "AdaIN", 1.0, 0.0, 1.0, 0.05, "InDetail AdaIN",
+        "How far the initial noise takes over the image prompt's channel statistics, where a pass starts from pure "
+        "noise.",
+        advanced=True)
+    inversion: str = choice(
+        "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
+        "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the image prompt. "
+        "Re-noise: no calls, the image prompt under one fixed noise. One pass: one call for each level that is sampled "
+        "at, and nothing left to record. Parallel: the same, three levels a call; faster, and less close.",
+        advanced=True)
+    nodes: int = number(
+        "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
+        "How many noise levels the inversion visits; levels between them are interpolated. The paper: 50.",
+        advanced=True)
+    blocks: str = choice(
+        "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
+        "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)
+    inversion_text: str = choice(
+        "Inversion text", "same as the prompt", INVERSION_TEXTS, "InDetail inversion text",
+        "The text the image prompt is inverted and read with.")
+    own_text: str = text(
+        "Own text", "", "InDetail own text",
+        "Describes the image prompt, where the inversion text is your own.")
+    suffix: str = text(
+        "Quality suffix", "", "InDetail suffix",
+        "Appended to the inversion text. The authors' \"null\" prompt is the bare suffix "
+        f"\"{QUALITY_SUFFIX}\".", advanced=True)
+
+    resize: str = choice(
+        "Resize mode", "crop", RESIZE_MODES, "InDetail resize mode",
+        "How an image prompt of another shape is brought to the generation's size. Crop cuts what sticks out, stretch "
+        "distorts, fit pads; padding is not read.", advanced=True)
+
+    passes: str = choice(
+        "Passes", "both", HIRES_PASSES, "InDetail passes",
+        "With hires fix: which of its two passes the image prompt acts in. Each has its own inversion at its own size.",
+        advanced=True)
+    control_uncond_from: float = number(
+        "ControlNet on the negative side from", 0.0, 0.0, 1.0, 0.05, "InDetail control uncond from",
+        "Up to here ControlNet units guide the positive side alone, as in \"ControlNet is more important\" but at "
+        "full weight, as a fraction of the noise range. 0: as the units say.", advanced=True)
+    weight: float = number(
+        "Weight", 1.0, 0.0, 2.0, 0.05, "InDetail weight",
+        "This image prompt's share where several act at once: its weight over the sum of all, or over 1 if they weigh "
+        "less.",
+        advanced=True)
+    strength_schedule: str = varying(
+        "Strength schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail strength schedule",
+        "How strength goes over the image prompt's window: constant, linear or cosine (both fall to 0 at its end), or "
+        "points such as 0:0.7, 0.4:0.3 of the noise range, which take its place.")
+    lambda_schedule: str = varying(
+        "Lambda schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail lambda schedule",
+        "The same for lambda, over the stratified phase.")
+    hires_strength: str = varying(
+        "Hires strength", "", _in_the_second_pass, ("", *SHAPES), "InDetail hires strength",
+        "With hires fix, strength in the second pass: a number, or a schedule. Empty: as in the first pass.")
+    hires_lambda: str = varying(
+        "Hires lambda", "", _in_the_second_pass, ("", *SHAPES), "InDetail hires lambda",
+        "With hires fix, lambda in the second pass: a number, or a schedule. Empty: as in the first pass.")
+    block_weights: str = varying(
+        "Block weights", "even", profile, tuple(PROFILES), "InDetail block weights",
+        "How strongly blocks read the image prompt, by depth: even, detail (fine ones), style (those between), "
+        "structure (coarse ones), strong (all blocks of the UNet), or points from 0 (first block) to 1 (last), such as "
+        "0:0.2, 1:1.")
+    inversion_offset: float = number(
+        "Inversion offset", 0.0, 0.0, 0.9, 0.05, "InDetail inversion offset",
+        "Up to here the image prompt is read as clean as it is at this fraction of the noise range, instead of as "
+        "noisy as the new image. 0, as in the paper: always at the same noise.", advanced=True)
+    side: str = choice(
+        "Side", "positive", SIDES, "InDetail side",
+        "Negative: the image prompt shows what is not wanted. The negative side of guidance alone reads it, and it is "
+        "inverted with the negative prompt.", advanced=True)
+    colour_match: float = number(
+        "Colour match", 0.0, 0.0, 1.0, 0.05, "InDetail colour match",
+        "How far the image prompt's channel statistics are imposed on what is predicted, in the first part of "
+        "sampling.",
+        advanced=True)
+    colour_until: float = number(
+        "Colour match until", 0.3, 0.0, 1.0, 0.05, "InDetail colour until",
+        "The colour match ends here, as a fraction of the noise range.", advanced=True)
+    spread: str = choice(
+        "Several image prompts", "all on every image", SPREADS, "InDetail spread",
+        "Over a batch: all image prompts on every image; one per image (the first on the first, images without one "
+        "stay plain); or cycled, which begins again with the first.", advanced=True)
+    inpaint_reference: str = choice(
+        "Inpaint only masked", "whole picture", INPAINT_REFERENCES, "InDetail inpaint reference",
+        "Where a part of an image is inpainted at full size: show the whole picture, or the same part of it.",
+        advanced=True)
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            value = checked(setting, getattr(self, setting.name))
+            object.__setattr__(self, setting.name, value)
+        if self.start >= self.end and self.strength > 0:
+            raise BadSetting(f"Start must be less than End, but they are {self.start} and {self.end}.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], task: str | None = None) -> Settings:
+        """Settings from named values, over a task's preset. Raises BadSetting for an unknown name."""
+        names = [setting.name for setting in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise no_such("setting", name, names)
+        return cls(**{**preset(task), **values})
+
+    @cached_property
+    def strength_at(self) -> Curve:
+        """s(u) within the window."""
+        window = Window(self.start, max(self.end, self.start + 1e-6))
+        return curve("Strength schedule", self.strength_schedule, self.strength, window)
+
+    @cached_property
+    def lambda_at(self) -> Curve:
+        """lambda(u) within the stratified phase."""
+        window = Window(self.start, max(self.stratified_until, self.start + 1e-6))
+        return curve("Lambda schedule", self.lambda_schedule, self.lambda_image, window)
+
+    @cached_property
+    def weight_at(self) -> Curve:
+        """By depth of the block."""
+        return profile("Block weights", self.block_weights)
+
+    @property
+    def reading_blocks(self) -> str:
+        """One of `layers.BLOCKS`."""
+        return "all" if self.block_weights == "strong" else self.blocks
+
+    def in_second_pass(self) -> Settings:
+        """As they are in the second pass of a hires fix."""
+        return dataclasses.replace(self, strength_schedule=self.hires_strength or self.strength_schedule,
+                                   lambda_schedule=self.hires_lambda or self.lambda_schedule)
+
+    @property
+    def acts(self) -> bool:
+        return self.strength > 0
+
+    def text_for(self, prompt: str) -> str:
+        """The inversion text for a generation with this prompt."""
+        texts = {"same as the prompt": prompt, "empty": "", "own text": self.own_text}
+        return texts[self.inversion_text] + self.suffix
+
+
+SHARED = ("guidance", "passes", "control_uncond_from", "spread", "inpaint_reference", "colour_until")
+"""What holds for a whole generation; of several pictures each may have all others for itself."""
+
+TASKS: dict[str, dict[str, Any]] = {
+    "image variation": {},
+    "structure-guided": {"stratified_until": 0.5, "control_uncond_from": 0.2},
+    "cross-prompt": {"inversion_text": "empty"},
+}
+
+
+def preset(task: str | None) -> dict[str, Any]:
+    """What a task sets differently from the defaults (methods of the paper, section 4)."""
+    if task is None:
+        return {}
+    if task not in TASKS:
+        raise BadSetting(f"must be one of {', '.join(TASKS)}, not {reprlib.repr(task)}.", "Task", task)
+    return TASKS[task]

@@ -1,0 +1,115 @@
+"""Who receives the attention: the share of every source of a plan (the paper's figure 11 draws the image's).
+
+With an explicit softmax in place of the host's function, over some of the queries, and only where somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from lib_indetail.attention.algebra import Bank, Blend, Call, Own, Plan, Source, Stratum, gather, resolve
+
+OWN = "own"
+QUERIES = 64
+"""Of a layer at most so many are looked at, evenly spaced."""
+
+
+def received(plan: Plan, call: Call, queries: int | None = None) -> dict[str, torch.Tensor]:
+    """By bank, and "own" for the rows' own keys: which share of a query's attention goes there, mean over heads,
+    [rows, queries]. The shares of one query sum to 1. `queries` is how many are looked at (None: all)."""
+    rows, tokens = call.shape
+    at = torch.linspace(0, tokens - 1, min(tokens, queries or tokens)).round().long()
+    strata = [(stratum.weight, masses) for stratum in plan if (masses := _masses(stratum, call, at))]
+    weights = [None if weight is None else _column(weight, tokens, at, call) for weight, _ in strata]
+    rest = 1 - sum(weight for weight in weights if weight is not None)
+    shares: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
+    for weight, (_, masses) in zip(weights, strata, strict=True):
+        for source, mass in masses:
+            for name, part in _named(source):
+                shares[name] = shares[name] + part * (rest if weight is None else weight) * mass
+    return dict(shares)
+
+
+def _column(weight, tokens: int, at: torch.Tensor, call: Call) -> float | torch.Tensor:
+    """A stratum's weight at the queries, a number or [rows or 1, queries]."""
+    value = resolve(weight, tokens, call.queries)
+    if isinstance(value, float | int):
+        return value
+    value = value.float().cpu().expand(value.shape[:-2] + (tokens, 1))[..., at, 0]
+    return value if value.ndim == 2 else value[None]
+
+
+def _masses(stratum: Stratum, call: Call, at: torch.Tensor) -> list[tuple[Source, torch.Tensor]]:
+    """What each source has of the stratum's softmax, [rows, queries]."""
+    gathered = [(source, part) for source in stratum.sources if (part := gather(source, call)) is not None]
+    if not gathered:
+        return []
+    counts = [part[0].shape[1] for _, part in gathered]
+    bias = torch.cat([_bias(part[2], count, call.shape[1], at)
+                      for (_, part), count in zip(gathered, counts, strict=True)], dim=1)
+    queries = call.queries[:, at.to(call.queries.device)]
+    masses = []
+    for row in range(len(queries)):
+        keys = torch.cat([part[0][row % len(part[0])] for _, part in gathered])
+        split = _probabilities(queries[row], keys, bias, call.module.heads).split(counts, dim=-1)
+        masses.append(torch.stack([part.sum(-1).mean(0).cpu() for part in split]))
+    return [(source, mass) for (source, _), mass in zip(gathered, torch.stack(masses, dim=1), strict=True)]
+
+
+def _probabilities(queries: torch.Tensor, keys: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:
+    """softmax(q k / sqrt(d) + b), [heads, queries, keys], from [queries, heads d] and [keys, heads d]."""
+    q, k = (part.float().unflatten(-1, (heads, -1)).transpose(0, 1) for part in (queries, keys))
+    return (q @ k.transpose(1, 2) * q.shape[-1] ** -0.5 + bias.to(q.device)).softmax(-1)
+
+
+def _bias(bias, count: int, tokens: int, at: torch.Tensor) -> torch.Tensor:
+    """[queries, keys]"""
+    if bias is None:
+        return torch.zeros(len(at), count)
+    keys = bias.keys.float().cpu()
+    queries = torch.ones(tokens, keys.shape[1]) if bias.queries is None else bias.queries.float().cpu()
+    return queries[at] @ keys.T
+
+
+def _named(source: Source) -> list[tuple[str, float]]:
+    match source.origin:
+        case Own():
+            return [(OWN, 1.0)]
+        case Bank(name):
+            return [(name, 1.0)]
+        case Blend(first, second, amount):
+            return [(first, 1 - amount), (second, amount)]
+    raise TypeError(f"not an origin of keys and values: {source.origin!r}")
+
+
+@dataclass(eq=False)
+class Watcher:
+    """Writes down what banks receive in a pass: means over rows, queries and heads."""
+
+    levels: list[float] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
+    _seen: dict[tuple[str, str, float], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def begins(self, sigma: float, layers: Sequence[str]) -> None:
+        """An evaluation at noise level `sigma`; these layers may read a bank in it."""
+        if sigma not in self.levels:
+            self.levels.append(sigma)
+        self.layers += [layer for layer in layers if layer not in self.layers]
+
+    def layer(self, name: str, plan: Plan, call: Call) -> None:
+        """Some rows of a layer follow a plan in the evaluation that has begun."""
+        for bank, shares in received(plan, call, QUERIES).items():
+            self._seen[bank, name, self.levels[-1]].append(float(shares.mean()))
+
+    def table(self, bank: str) -> torch.Tensor:
+        """[layers, levels]; 0 where it was not read."""
+        return torch.tensor([[_mean(self._seen.get((bank, layer, level), ())) for level in self.levels]
+                             for layer in self.layers])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

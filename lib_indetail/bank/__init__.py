@@ -1,0 +1,1 @@
+"""Recorded keys and values: how they are recorded, kept, and brought back."""

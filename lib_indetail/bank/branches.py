@@ -1,0 +1,37 @@
+"""The image branch: for every bank the latents that it is recorded from, and the pass that shows them to the UNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from lib_indetail.bank.memory import Memory
+
+RecordPass = Callable[[torch.Tensor, torch.Tensor], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """How one bank comes to be.
+
+    latent_at: sigma -> z^P, variance-preserving, [1, C, H, W]: a chain's `at`.
+    run: (z [1, C, H, W], timesteps [1]) runs the plain UNet on the image latent with the bank's text; its
+        self-attention keys and values are what the bank holds.
+    blocks: in which layers, see `layers.BLOCKS`.
+    memory: banks that were recorded before; it knows this one by `text`, which says nothing of where the picture
+        stands among others.
+    """
+
+    latent_at: Callable[[float], torch.Tensor]
+    run: RecordPass
+    text: str
+    blocks: str = "decoder"
+    memory: Memory | None = None
+
+
+def branches(latent_at: Callable[[float], torch.Tensor], passes: Mapping[str, RecordPass], blocks: str = "decoder",
+             memory: Memory | None = None) -> dict[str, Branch]:
+    """Of one picture, by bank."""
+    return {bank: Branch(latent_at, run, bank, blocks, memory) for bank, run in passes.items()}

@@ -1,0 +1,1 @@
+"""Programs that InDetail runs in; each has a room that answers for it."""

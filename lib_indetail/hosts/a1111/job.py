@@ -1,0 +1,95 @@
+"""A generation of the WebUI, `p`, as the core asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from lib_indetail.ask import infotext
+from lib_indetail.errors import BadPicture, BadSetting, CannotAct
+from lib_indetail.hosts.a1111 import elsewhere
+from lib_indetail.hosts.a1111.inner import depth
+from lib_indetail.hosts.a1111.progress import RestOfJob
+from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
+from lib_indetail.hosts.a1111.saying import say
+from lib_indetail.run.host import Change, Pass
+from lib_indetail.run.session import Session
+
+_METHODS = ("sample", "sample_img2img")
+_OURS = "_indetail"
+Run = Callable[[Pass, torch.Tensor, Change], torch.Tensor]
+
+
+class Job:
+    """View of a `p`; what the core knows of it stands on it under one name."""
+
+    def __init__(self, p):
+        self._p = p
+
+    @property
+    def state(self) -> Session | None:
+        return getattr(self._p, _OURS, None)
+
+    @state.setter
+    def state(self, session: Session) -> None:
+        setattr(self._p, _OURS, session)
+
+    def write(self, lines: Mapping[str, Any]) -> None:
+        """Other generations may share the dict."""
+        for label in infotext.LABELS:
+            self._p.extra_generation_params.pop(label, None)
+        self.add(lines)
+
+    def add(self, lines: Mapping[str, Any]) -> None:
+        self._p.extra_generation_params.update(lines)
+
+    def say(self, text: str, level: int) -> None:
+        say(self._p, text, level)
+
+    def is_inner(self) -> bool:
+        return depth.of_generations > 1
+
+    def refuse_sampling_elsewhere(self) -> None:
+        elsewhere.refuse_sampling_elsewhere(self._p)
+
+    def refuse(self, error: Exception) -> None:
+        elsewhere.refuse_to_sample(self._p, error)
+
+    def made_without_us(self) -> str:
+        return elsewhere.made_without_us(self._p)
+
+    def arm(self, run: Run | None) -> None:
+        """The sampler's methods are replaced on the instance, so that copies of a `p` know nothing of it; whichever is
+        called first takes both away again."""
+        sampler = self._p.sampler
+        disarm(sampler)
+        if run is None:
+            return
+        originals = {name: getattr(sampler, name) for name in _METHODS}
+        setattr(sampler, _OURS, {name: vars(sampler)[name] for name in _METHODS if name in vars(sampler)})
+        for name, original in originals.items():
+            setattr(sampler, name, _armed(sampler, run, original, from_noise=name == "sample"))
+
+
+def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
+    def indetail_sample(p, x, *args, **kwargs):
+        disarm(sampler)
+        try:
+            with RestOfJob(p.sampler):
+                return run(SamplingPass(p, x, from_noise, kwargs.get("steps")), x,
+                           lambda latents: original(p, latents, *args, **kwargs))
+        except (BadSetting, BadPicture, CannotAct) as error:
+            raise elsewhere.refused(p, error) from None
+
+    return indetail_sample
+
+
+def disarm(sampler) -> None:
+    """Give a sampler the methods back that it had."""
+    before = vars(sampler).pop(_OURS, None)
+    if before is not None:
+        for name in _METHODS:
+            vars(sampler).pop(name, None)
+        vars(sampler).update(before)

@@ -1,0 +1,1 @@
+"""The accordion, the scripts' controls, and what they say."""

@@ -1,0 +1,189 @@
+"""The accordion in the txt2img and img2img tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from modules import infotext_utils
+from modules.ui_components import InputAccordion, ToolButton
+
+from lib_indetail.ask import words
+from lib_indetail.ask.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, SHOWN, numbered
+from lib_indetail.ask.settings import TASKS
+from lib_indetail.hosts.a1111.conflicts import standing_conflict
+from lib_indetail.hosts.a1111.page import pasting
+from lib_indetail.hosts.a1111.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
+from lib_indetail.hosts.a1111.page.pictures import (
+    MASKS,
+    Fields,
+    FurtherPictures,
+    PictureField,
+    masks,
+    wire_masks,
+)
+from lib_indetail.hosts.a1111.page.presets import HELP as PRESET_HELP
+from lib_indetail.hosts.a1111.page.presets import PresetControls
+from lib_indetail.hosts.a1111.page.preview import preview
+from lib_indetail.hosts.a1111.page.report import report
+from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.run.status import kept_text, last_run, plan_text, sizes_with
+
+TABS = ("txt2img", "img2img")
+HOST = ("prompt", "width", "height", "gallery", "sampling", "scheduler")
+PICTURE_HEIGHT = 260
+
+
+class Pages:
+    """The accordions of both tabs. The host makes its components one by one and tells us of each."""
+
+    def __init__(self, find: pasting.Find) -> None:
+        self._find = find
+        self._pages: dict[str, Page] = {}
+        self._host: dict[str, dict[str, gr.components.Component]] = {tab: {} for tab in TABS}
+
+    def build(self, tab: str, elem_id: Callable[[str], str]) -> Page:
+        """May be called again for a page that is thrown away: the API asks for default values so."""
+        self._pages[tab] = Page(tab, elem_id, self._find)
+        return self._pages[tab]
+
+    def host_component(self, component: gr.components.Component, elem_id: str | None = None, **_) -> None:
+        """The host has made a component. The text of the last result comes last: then everything is
+        there."""
+        for tab, host in self._host.items():
+            if elem_id in [f"{tab}_{name}" for name in HOST]:
+                host[elem_id.removeprefix(f"{tab}_")] = component
+            if elem_id == f"{tab}_send_to_extras":
+                host["send_to_indetail"] = ToolButton("🎯", elem_id=f"{tab}_send_to_indetail",
+                                                      tooltip=words.SEND)
+            if elem_id == f"html_log_{tab}":
+                host["html_log"] = component
+            if elem_id == f"generation_info_{tab}" and tab in self._pages:
+                self._pages[tab].wire({**host, "generation_info": component})
+
+
+class Page:
+    """The controls of one tab, and what happens between them. `tab` is "txt2img" or "img2img"."""
+
+    def __init__(self, tab: str, elem_id: Callable[[str], str], find: pasting.Find):
+        self.tab, self._find = tab, find
+        task = runtime.host.option("indetail_task")
+        task = task if task in TASKS else next(iter(TASKS))
+        with InputAccordion(False, label="InDetail", elem_id=elem_id("enabled")) as self.enabled:
+            with gr.Row():
+                self.picture = PictureField(label=words.IMAGE_PROMPT, type="pil", image_mode=None, source="upload",
+                                            height=PICTURE_HEIGHT, elem_id=elem_id("image"))
+                self.reconstruction = gr.Image(label=words.RECONSTRUCTION, visible=False, interactive=False,
+                                               height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
+            self.sizes = gr.State({})
+            self.plan = gr.HTML(plan_text(False), elem_id=elem_id("plan"), elem_classes="indetail")
+            self.notice = gr.HTML("", elem_id=elem_id("notice"), elem_classes="indetail")
+            self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
+            self.task = gr.Radio(list(TASKS), value=task, label=words.TASK, elem_id=elem_id("task"))
+            self.presets = PresetControls(elem_id)
+            self.settings = controls(BASIC, elem_id, task)
+            with gr.Accordion(words.MASKS, open=False, elem_id=elem_id("masks")):
+                self.masks, self._paint = masks(elem_id)
+            self.further = FurtherPictures(elem_id)
+            with gr.Accordion(words.ADVANCED, open=False, elem_id=elem_id("advanced")):
+                self.settings |= controls(ADVANCED, elem_id, task)
+                self.try_inversion = gr.Button(words.PREVIEW, size="sm", elem_id=elem_id("preview"))
+                self.show = gr.CheckboxGroup(list(SHOWN), label=words.SHOW, elem_id=elem_id("show"))
+                self.kept = gr.HTML(_kept, elem_id=elem_id("kept"), elem_classes="indetail")
+                self.forget = gr.Button(words.FORGET, size="sm", elem_id=elem_id("forget"))
+                self.copy_report = gr.Button(words.COPY, size="sm", elem_id=elem_id("copy_report"))
+                self.report = gr.Textbox(label=words.REPORT, lines=8, max_lines=12, visible=False, interactive=True,
+                                         elem_id=elem_id("report"))
+            gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
+            self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)
+        for unsaved in (self.picture, self.reconstruction, self.task, self.pasted, self.report):
+            unsaved.do_not_save_to_config = True
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """In the order of `request.POSITIONS`."""
+        return [self._fields[name] for name in POSITIONS]
+
+    @property
+    def _fields(self) -> Fields:
+        return {"enabled": self.enabled, "image": self.picture, "task": self.task, **self.settings, **self.masks,
+                **self.further.fields, "show": self.show}
+
+    @property
+    def _pictures(self) -> list[gr.components.Component]:
+        """Pictures and masks, in the order of `pasting.PICTURES`."""
+        return [self._fields[name] for name in pasting.PICTURES]
+
+    @property
+    def _in_order(self) -> list[gr.components.Component]:
+        return [self.settings[name] for name in SETTINGS]
+
+    def paste_fields(self) -> tuple[list, list]:
+        """What pasted infotext goes into, and what the host sends from tab to tab."""
+        return pasting.paste_fields(self._fields, self.pasted, self._find)
+
+    def wire(self, host: dict[str, gr.components.Component]) -> None:
+        """Connect the controls with the host's own components, by the names in `HOST`."""
+        self._wire_plan(host)
+        size = [host["width"], host["height"]]
+        self.further.wire(size)
+        wire_masks(self.picture, self.masks, self._paint, size)
+        text_mode = self.settings["inversion_text"]
+        text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, self.settings["own_text"],
+                         **QUIET)
+        self.presets.wire([self.task, *self._in_order])
+        self.task.input(task_values, self.task, self._in_order, **QUIET)
+        self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
+        self.settings["side"].change(None, _js=f"() => indetailGrey('{self.tab}')")
+        self.pasted.change(pasting.receive, [self.pasted, *self._pictures],
+                           [self.notice, *self._pictures], **QUIET)
+        for replaced in (self.picture.upload, self.picture.clear):
+            replaced(lambda: "", None, self.notice, **QUIET)
+        host["html_log"].change(last_run, [host["html_log"], self.plan], self.last, **QUIET)
+        host["html_log"].change(_kept, None, self.kept, **QUIET)
+        self.forget.click(_forgotten, None, self.kept, **QUIET)
+        self.copy_report.click(lambda *said: gr.update(value=report(*said), visible=True),
+                               [host[name] for name in ("sampling", "scheduler", "generation_info", "html_log")],
+                               self.report, **QUIET
+                               ).then(None, self.report, None, _js=f"text => indetailCopy('{self.tab}', text)")
+        host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,
+                         _js="extract_image_from_gallery").then(None, _js=f"() => indetailOpen('{self.tab}')")
+        self.try_inversion.click(preview, [self.picture, self.task, host["width"], host["height"], host["prompt"],
+                                           *self._in_order], [self.reconstruction, self.plan])
+
+    def _wire_plan(self, host: dict[str, gr.components.Component]) -> None:
+        inputs = [self.enabled, self.sizes, self.settings["strength"], self.settings["resize"], host["width"],
+                  host["height"], self.task]
+        planning = dict(fn=_planned, inputs=inputs, outputs=self.plan, **QUIET)
+        for number in (1, *FURTHER):
+            picture = self._fields["image" if number == 1 else numbered("image", number)]
+            picture.change(partial(sizes_with, number), [picture, self.sizes], self.sizes,
+                           **QUIET).then(**planning)
+        for each in inputs:
+            if each is not self.sizes:
+                each.change(**planning)
+
+
+def _planned(*values: Any) -> str:
+    return plan_text(*values, in_the_way=standing_conflict)
+
+
+def _kept() -> str:
+    return kept_text(runtime.counts())
+
+
+def _forgotten() -> str:
+    """For the button: forget everything, and say what is there now."""
+    runtime.forget()
+    return _kept()
+
+
+def _help() -> dict[str, str]:
+    """Of masks, presets and further pictures, by name in the page."""
+    of_masks = {name: help for name, (_, _, help) in MASKS.items()}
+    of_further = {**of_masks, "own": words.OWN_HELP,
+                  **{name: TABLE[name].metadata["help"] for name in (*ALWAYS_OWN, *IF_OWN)}}
+    return {**of_masks, **PRESET_HELP, "show": words.SHOW_HELP,
+            **{f"{name}_{number}": help for number in FURTHER for name, help in of_further.items()}}

@@ -1,0 +1,98 @@
+"""One sampling call of the WebUI, as the core asks for it: known before it begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from modules import processing, sd_samplers_common, shared
+
+from lib_indetail.hosts.a1111.controlnet import ControlNet
+from lib_indetail.hosts.a1111.evaluations import Evaluations
+from lib_indetail.hosts.a1111.model import HostModel
+from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.pictures.placing import Crop
+from lib_indetail.run.host import Evaluation, Frame, Known
+
+
+class SamplingPass:
+    """Of `p`, for latents `x` [n, C, h, w]; `steps` as the host hands them to the sampler."""
+
+    def __init__(self, p, x: torch.Tensor, from_noise: bool, steps: int | None):
+        self._p, self._steps, self.from_noise = p, steps, from_noise
+        self._is_second = getattr(p, "is_hr_pass", False)
+        first = getattr(p, "iteration", 0) * p.batch_size
+        self.batch = range(first, first + len(x))
+        self.frame = Frame(x.shape[-1] * processing.opt_f, x.shape[-2] * processing.opt_f, *self._counted())
+
+    @property
+    def title(self) -> str:
+        if not getattr(self._p, "enable_hr", False):
+            return ""
+        return "second pass" if self._is_second else "first pass"
+
+    @property
+    def prompts(self) -> list[str]:
+        """Styles and wildcards applied."""
+        return self._p.hr_prompts if self._is_second else self._p.prompts
+
+    @property
+    def negatives(self) -> list[str]:
+        return self._p.hr_negative_prompts if self._is_second else self._p.negative_prompts
+
+    @property
+    def inpainted(self) -> Crop | None:
+        if not getattr(self._p, "paste_to", None) or not getattr(self._p, "inpaint_full_res", False):
+            return None
+        left, top, width, height = self._p.paste_to
+        whole = self._p.mask_for_overlay.size
+        return left / whole[0], top / whole[1], (left + width) / whole[0], (top + height) / whole[1]
+
+    @property
+    def known(self) -> Known | None:
+        mask, latent = (getattr(self._p, name, None) for name in ("nmask", "init_latent"))
+        return None if mask is None or latent is None else Known(latent, mask)
+
+    @property
+    def has_structure(self) -> bool:
+        return bool(ControlNet(self._p).units)
+
+    def levels(self, model: HostModel) -> tuple[list[float], list[float]]:
+        """Samplers may visit more between them, or others (DPM adaptive)."""
+        sigmas = self._sigmas(model.schedule)
+        return sigmas, self._before_refiner(model.schedule, sigmas)
+
+    def evaluations(self, told: Callable[[Evaluation], torch.Tensor],
+                    apart: Callable[[], AbstractContextManager]) -> AbstractContextManager:
+        return Evaluations(self._p, told, apart)
+
+    def _counted(self) -> tuple[int, int | None]:
+        first = getattr(self._p, "firstpass_steps", None) or self._p.steps
+        return first, (self._p.hr_second_pass_steps or self._p.steps) if self._is_second else None
+
+    def _sigmas(self, schedule: NoiseSchedule) -> list[float]:
+        p, steps = self._p, self._steps
+        total, last = (steps or p.steps, None) if self.from_noise else sd_samplers_common.setup_img2img_steps(p, steps)
+        if hasattr(p.sampler, "get_timesteps"):
+            timesteps = sorted((float(t) for t in p.sampler.get_timesteps(p, total)[:last]), reverse=True)
+            return [schedule.sigma(t) for t in timesteps[:-1] or timesteps]  # they step to the lowest, and end there
+        sigmas = [float(sigma) for sigma in p.sampler.get_sigmas(p, total)]
+        return [sigma for sigma in sigmas[0 if last is None else total - last - 1:] if sigma > 0]
+
+    def _before_refiner(self, schedule: NoiseSchedule, sigmas: list[float]) -> list[float]:
+        refiner = self._p.refiner_checkpoint_info
+        if refiner is None or refiner == shared.sd_model.sd_checkpoint_info or not self._is_refined():
+            return sigmas
+        switch = self._p.refiner_switch_at or 0.0
+        if shared.opts.refiner_switch_by_sample_steps:
+            return sigmas[:math.ceil(switch * len(sigmas))]
+        last = len(schedule) - 1
+        return [sigma for sigma in sigmas if (last - round(schedule.timestep(sigma))) / len(schedule) < switch]
+
+    def _is_refined(self) -> bool:
+        """Of a hires fix's passes the host's settings choose."""
+        chosen = shared.opts.hires_fix_refiner_pass
+        return not getattr(self._p, "enable_hr", False) or chosen not in ("first pass", "second pass") \
+            or self._is_second == (chosen == "second pass")

@@ -1,0 +1,1 @@
+"""From a picture's clean latent to noised latents, one for every noise level."""

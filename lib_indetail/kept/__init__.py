@@ -1,0 +1,1 @@
+"""What outlives a generation, in memory and on disk."""

@@ -1,0 +1,1 @@
+"""What rows read, and how latents are tinted: a method is a plan."""

@@ -1,0 +1,121 @@
+"""Prepared image prompts at work: tint the noise, hook the UNet, tell every evaluation its rows, match colours.
+
+    with Generation(model, prepared, shared) as generation:
+        x = generation.started(x, sigma)      # unit noise of a pass that begins with it
+        ...                                   # the host samples, and for each of its evaluations:
+        prediction = generation.evaluated(evaluation)
+
+Nothing is left on the UNet afterwards, whatever was raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.algebra import Plan
+from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.attention.received import Watcher
+from lib_indetail.attention.rows import Row
+from lib_indetail.errors import CannotAct
+from lib_indetail.methods.colour import Colour
+from lib_indetail.methods.plans import Planner
+from lib_indetail.methods.tint import tint_all
+from lib_indetail.noise.finite import ADAIN, still_finite
+from lib_indetail.noise.window import FULL_NOISE, position
+from lib_indetail.run.host import Evaluation, Model
+from lib_indetail.run.prepared import Prepared
+
+Anew = Callable[[Model, Sequence[Prepared]], Sequence[Prepared]]
+LEFT = "{someone} or a model switch has put a different UNet in its place"
+
+
+class Generation:
+    """`prepared` image prompts in one sampling call with `model`; `shared` are the settings that all have in common.
+
+    `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start. Where another
+    model takes over within the pass, `anew` prepares them for it. `go_on(error)` decides whether an evaluation in which
+    InDetail cannot act is repeated without it, and all that follow are left alone. A `planner` (see `InDetailHooks`)
+    may stand in the place of the paper's, and `watch` writes down what image prompts receive.
+    """
+
+    def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
+                 anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
+                 planner: Callable[[float, Row, str], Plan | None] | None = None, watch: Watcher | None = None):
+        self._model = self._begun_with = model
+        self._prepared, self._shared = list(prepared), shared
+        self._anew, self._go_on, self._planner, self.watch = anew, go_on, planner, watch
+        self._first: float | None = FULL_NOISE if from_noise else None
+        self._colour = Colour(self._prepared, shared.colour_until)
+        self._hooks: InDetailHooks | None = None
+
+    def __enter__(self) -> Generation:
+        self._install(self._model)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._remove()
+
+    def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
+        tinted = tint_all(x, self._prepared, lambda each: each.chain.at(sigma),
+                          lambda settings: settings.strength_at(settings.start) * settings.adain)
+        return still_finite(x, tinted, ADAIN)
+
+    def evaluated(self, evaluation: Evaluation) -> torch.Tensor:
+        """What the host's evaluation predicts, with the image prompts at work in it. Raises CannotAct."""
+        if self._hooks is None:
+            return evaluation.predict()
+        try:
+            self._follow(evaluation.model)
+            return self._acting(evaluation)
+        except CannotAct as error:
+            error = error.blamed(evaluation.suspects()) if error.is_of_someone else error
+            if not self._go_on(error):
+                raise error from None
+        self._remove()
+        return evaluation.predict()
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """What goes through the UNet meanwhile is somebody else's, and is left alone."""
+        with self._hooks.asleep() if self._hooks else contextlib.nullcontext():
+            yield
+
+    def _acting(self, evaluation: Evaluation) -> torch.Tensor:
+        if self._first is None:
+            self._first = evaluation.timestep
+        u = position(evaluation.timestep, self._first)
+        with self._hooks.evaluation(evaluation.sigma, u, evaluation.rows) as rows:
+            prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from)
+            if rows.cond_left:
+                raise CannotAct(LEFT)
+        if not self._colour.acts(u):
+            return prediction
+        return evaluation.changed(prediction, partial(self._colour.matched, u=u))
+
+    def _follow(self, model: Model) -> None:
+        """To a model that has taken over: a refiner, or one that somebody has put in its place."""
+        if model.unet is self._model.unet:
+            return
+        model.refuse()
+        self._install(model)
+
+    def _install(self, model: Model) -> None:
+        self._remove()
+        prepared = self._prepared
+        if model.unet is not self._begun_with.unet and self._anew:
+            prepared = self._anew(model, prepared)
+        branches = {bank: branch for each in prepared for bank, branch in each.branches(model.schedule).items()}
+        planner = self._planner or Planner([each.reader(model.unet) for each in prepared])
+        self._hooks = InDetailHooks(model.unet, branches, planner, model.attention, self.watch).__enter__()
+        self._model = model
+
+    def _remove(self) -> None:
+        if self._hooks is not None:
+            self._hooks.remove()
+            self._hooks = None

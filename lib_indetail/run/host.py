@@ -1,0 +1,229 @@
+"""What a host answers. The core owns the run, and asks these questions alone.
+
+A *model* is a checkpoint that is loaded, a *pass* one sampling call of a generation, an *evaluation* one moment of it
+at which the guided model predicts. Sizes are pixels where it says width and height; a latent *cell* is one place of a
+latent [C, h, w], and a *token* one place of a layer's sequence or of a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.rows import Rows
+from lib_indetail.bank.branches import RecordPass
+from lib_indetail.inversion.inverter import Model as Noise
+from lib_indetail.inversion.inverter import Progress
+from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.pictures.placing import Crop
+
+Text = torch.Tensor | Mapping[str, torch.Tensor]
+"""One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Of predicted clean latents [n, C, h, w]."""
+Texts = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor | None]]
+"""Of the text rows of an evaluation, [cond rows, tokens, D] and [uncond rows, tokens, D]; None where there are none."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a text is encoded for: the size of a pass, and its numbers of steps as prompt editing counts them."""
+
+    width: int
+    height: int
+    steps: int
+    hires_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a prompt: what it reads as, and its places in the rows of a text."""
+
+    text: str
+    places: tuple[int, ...]
+
+
+class Model(Protocol):
+    """A checkpoint that a host has loaded. What it predicts is "eps" or "v"."""
+
+    prediction: str
+
+    @property
+    def unet(self) -> nn.Module:
+        """Of ldm or sgm structure."""
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The noise levels in force."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the UNet's numbers."""
+
+    @property
+    def attention(self) -> HostAttention: ...
+
+    def refuse(self) -> None:
+        """Raises CannotAct, by name, for a kind of model or of UNet that cannot be used."""
+
+    def timestep(self, sigma: float) -> float:
+        """What the sampler feeds the UNet at a noise level."""
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Clean latents [n, C, h, w] of pictures [n, 3, H, W] in -1..1: the posterior's mean, scaled. The random state
+        stays as it was. Raises CannotAct for NaN."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures [n, 3, H, W] in -1..1."""
+
+    def text(self, prompt: str, frame: Frame) -> Text:
+        """The conditioning of a prompt at the first step of a pass: its first AND part."""
+
+    def tokens(self, prompt: str) -> Sequence[Token]:
+        """The tokens of that part, emphasis applied, with their places in the rows of `text`."""
+
+    def ready(self) -> AbstractContextManager:
+        """For own passes: the weights are on the device with what is in force on them, and nobody is at work there."""
+
+    def outside(self, text: Text, clean: torch.Tensor) -> Noise:
+        """An own call from outside the host's calls, of any number of rows; `clean` is the picture's latent."""
+
+    def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
+        """An own call within one of the host's calls of the UNet."""
+
+    def makes_latents(self) -> Hashable:
+        """All that `encode` depends on."""
+
+    def makes_noise(self) -> Hashable:
+        """All that a call of the UNet depends on, beside its arguments. Raises CannotAct where it cannot be told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a pass keeps of a latent that it was given: `latent` [n, C, h, w], and `free` [.., h, w], 1 where it is
+    made anew."""
+
+    latent: torch.Tensor
+    free: torch.Tensor
+
+
+class Pass(Protocol):
+    """One sampling call of a generation, known before it begins. `title` is "" where there is one, else "first pass"
+    or "second pass". `batch` are the numbers of its images among all of the generation."""
+
+    title: str
+    from_noise: bool
+    batch: range
+    frame: Frame
+    prompts: Sequence[str]
+    negatives: Sequence[str]
+
+    @property
+    def inpainted(self) -> Crop | None:
+        """The part of the whole image that is made, where it is made at full size."""
+
+    @property
+    def known(self) -> Known | None: ...
+
+    @property
+    def has_structure(self) -> bool:
+        """Whether a ControlNet gives one."""
+
+    def levels(self, model: Model) -> tuple[list[float], list[float]]:
+        """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another
+        takes its place."""
+
+    def evaluations(self, told: Callable[[Evaluation], torch.Tensor],
+                    apart: Callable[[], AbstractContextManager]) -> AbstractContextManager:
+        """Within, `told` stands in the place of every evaluation of this pass, and what others send through the UNet
+        meanwhile goes through `apart`. Nothing is left of it afterwards."""
+
+
+class Evaluation(Protocol):
+    """One evaluation of the guided model. `rows` are those of its calls of the UNet, told by the host; `sigma` and
+    `timestep` its noise level."""
+
+    model: Model
+    sigma: float
+    timestep: float
+    rows: Rows
+
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+        """The host's own answer. `spare_uncond` keeps a ControlNet's residuals from the uncond rows; `texts` gives
+        other text rows in the place of its own."""
+
+    def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
+        """The same answer with its clean latents changed, but for what the pass knows already."""
+
+    def suspects(self) -> tuple[str, ...]:
+        """Extensions that may be why a call did not come by."""
+
+
+class Host(Protocol):
+    """The program around it."""
+
+    def model(self) -> Model:
+        """The one at work now."""
+
+    def free_memory(self) -> int:
+        """Bytes on the device."""
+
+    def free_main_memory(self) -> int:
+        """Bytes beside it."""
+
+    def keep_free(self, size: int) -> AbstractContextManager:
+        """So many bytes on the device are ours, for the length of a sampling call."""
+
+    def progress(self, doing: str) -> AbstractContextManager[Progress]:
+        """A part of the host's progress, for as long as something is done that is not sampling."""
+
+    def interrupted(self) -> bool: ...
+
+    def tell(self, doing: str | None) -> None:
+        """What is done now, beside the progress; None takes it away."""
+
+    def option(self, name: str) -> Any:
+        """A person's choice on the host's page of settings, by the names of `ask.options`."""
+
+    def folder(self, name: str) -> Path:
+        """A folder or file of ours in the host's data folder; an absolute path is what it is."""
+
+
+class Job(Protocol):
+    """One generation of a host, from its beginning to its end. `state` is the core's own, None at the beginning."""
+
+    state: Any
+
+    def write(self, lines: Mapping[str, Any]) -> None:
+        """These lines, and no others of ours, stand in the infotext."""
+
+    def add(self, lines: Mapping[str, Any]) -> None:
+        """These stand there too."""
+
+    def say(self, text: str, level: int) -> None:
+        """To the person, beside the result and in the log."""
+
+    def is_inner(self) -> bool:
+        """Whether it was begun inside another one."""
+
+    def refuse_sampling_elsewhere(self) -> None:
+        """Raises CannotAct where somebody will sample in the host's place."""
+
+    def refuse(self, error: Exception) -> None:
+        """Raise it where the generation would be sampled."""
+
+    def arm(self, run: Callable[[Pass, torch.Tensor, Change], torch.Tensor] | None) -> None:
+        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away."""
+
+    def made_without_us(self) -> str:
+        """Who sampled a batch although nobody came by, in words."""

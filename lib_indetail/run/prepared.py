@@ -1,0 +1,74 @@
+"""One prepared image prompt: all that a pass needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lib_indetail.ask.depth import layer_weights
+from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.algebra import PerToken
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.bank.branches import Branch, RecordPass, branches
+from lib_indetail.bank.memory import Memory
+from lib_indetail.inversion.inverter import Model as Noise
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, Reader
+from lib_indetail.noise.chain import Chain
+from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.window import FULL_NOISE
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An inverted picture. `chain` are its noised latents and `clean` the one that they began with, [1, C, h, w];
+    `passes` show one of them to the UNet within a call of the host's, by bank, and `outside` out of one; `memory` keeps
+    what was recorded.
+    `take` [h, w] says how far each cell may be read (None: all), `put` [h, w] where in the new image it acts (None:
+    everywhere), `images` for which images of the batch (None: all). `note` says what it took."""
+
+    settings: Settings
+    chain: Chain
+    clean: torch.Tensor
+    passes: Mapping[str, RecordPass]
+    outside: Mapping[str, Noise]
+    memory: Memory | None = None
+    number: int = 1
+    take: torch.Tensor | None = None
+    put: torch.Tensor | None = None
+    images: frozenset[int] | None = None
+    note: str = ""
+
+    @property
+    def banks(self) -> dict[str, str]:
+        """What its banks are called beside those of the others, by what they are called alone."""
+        return {name: name if self.number == 1 else f"{name} {self.number}" for name in (IMAGE, IMAGE_WITHOUT_TEXT)}
+
+    def reader(self, unet: nn.Module) -> Reader:
+        """How rows read it."""
+        weights = layer_weights(self_attention_layers(unet, self.settings.reading_blocks), self.settings.weight_at)
+        return Reader(self.settings, *self.banks.values(), _per_token(self.take),
+                      None if self.put is None else token_means(self.put), self.images, weights)
+
+    def branches(self, schedule: NoiseSchedule) -> dict[str, Branch]:
+        """How its banks are recorded, by what they are called beside the others."""
+        latent_at = shown_at(self.chain, self.settings, schedule)
+        alone = branches(latent_at, self.passes, self.settings.reading_blocks, self.memory)
+        return {self.banks[name]: branch for name, branch in alone.items()}
+
+
+def shown_at(chain: Chain, settings: Settings, schedule: NoiseSchedule) -> Callable[[float], torch.Tensor]:
+    """sigma -> the latent that is shown to the UNet there: with an offset none noisier than that of the offset."""
+    if not settings.inversion_offset:
+        return chain.at
+    noisiest = schedule.sigma((1 - settings.inversion_offset) * FULL_NOISE)
+    return lambda sigma: chain.at(min(sigma, noisiest))
+
+
+def _per_token(take: torch.Tensor | None) -> PerToken | None:
+    if take is None:
+        return None
+    return token_mask(take) if take.dtype == torch.bool else token_means(take)

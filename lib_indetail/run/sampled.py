@@ -1,0 +1,101 @@
+"""One pass of a generation, sampled by its host with the image prompts that are asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+
+from lib_indetail.errors import CannotAct, Interrupted
+from lib_indetail.run.generation import Generation
+from lib_indetail.run.host import Change, Host, Job, Model, Pass
+from lib_indetail.run.prepared import Prepared
+from lib_indetail.run.preparer import Preparer
+from lib_indetail.run.session import Session
+from lib_indetail.run.wish import Wish, is_wanted_in, wishes
+
+LEVELS_AT_ONCE = 2  # of each bank: the one that is read, and the one that comes
+STRUCTURE = "structure-guided"
+NO_STRUCTURE = "the task is structure-guided, but no ControlNet unit is active: nothing gives the structure"
+
+
+class Sampled:
+    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts.
+
+    Raises BadPicture and CannotAct; where the person wants it so (`go_on`), it samples without them instead.
+    """
+
+    def __init__(self, host: Host, job: Job, session: Session, preparer: Preparer,
+                 go_on: Callable[[CannotAct], bool]):
+        self._host, self._job, self._session, self._preparer, self._go_on = host, job, session, preparer, go_on
+
+    def __call__(self, this: Pass, x: torch.Tensor, sample: Change) -> torch.Tensor:
+        model, wished, prepared = self._host.model(), [], []
+        try:
+            if self._is_wanted(this):
+                model.refuse()
+                wished = wishes(self._session.request, this, model, self._say)
+                prepared = self._preparer.prepare_all(model, wished)
+                self._tell_of(prepared)
+            generation = self._generation(this, model, wished, prepared)
+            if prepared and this.from_noise:
+                x = generation.started(x, wished[0].sigmas[0])
+        except Interrupted:
+            return sample(x)
+        except CannotAct as error:
+            if not self._go_on(error):
+                raise
+            prepared = []
+        self._session.passed = True
+        self._host.tell("sampling")
+        return self._with(this, model, generation, prepared, x, sample) if prepared else sample(x)
+
+    def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
+              sample: Change) -> torch.Tensor:
+        extras = self._session.extras
+        extras.before(self._host, model, prepared, this.title)
+        with self._host.keep_free(held(prepared)), generation, \
+                this.evaluations(generation.evaluated, generation.apart):
+            samples = sample(x)
+        extras.after(prepared, this.title, generation.watch)
+        return samples
+
+    def _generation(self, this: Pass, model: Model, wished: Sequence[Wish],
+                    prepared: Sequence[Prepared]) -> Generation:
+        return Generation(model, prepared, self._session.request.settings, from_noise=this.from_noise,
+                          anew=partial(self._anew, wished), go_on=self._go_on, watch=self._session.extras.watcher())
+
+    def _anew(self, wished: Sequence[Wish], model: Model, prepared: Sequence[Prepared]) -> list[Prepared]:
+        return [self._preparer.on_another(model, each, wish) for each, wish in zip(prepared, wished, strict=True)]
+
+    def _is_wanted(self, this: Pass) -> bool:
+        """Whether image prompts act in this pass. What is not as it was meant is said, once for a generation."""
+        request = self._session.request
+        if not is_wanted_in(this, request.settings):
+            self._say(f"left out of the {this.title}, as set")
+            return False
+        if this.title.startswith("second") or this.batch.start:
+            return True
+        if request.task == STRUCTURE and not this.has_structure:
+            self._say(NO_STRUCTURE, logging.WARNING)
+        for prompt in request.prompts:
+            for note in prompt.notes:
+                self._say(f"image prompt {prompt.number}: {note}", logging.WARNING)
+        return True
+
+    def _tell_of(self, prepared: Sequence[Prepared]) -> None:
+        """What it took; of which image prompt, where there are several."""
+        if len(prepared) == 1:
+            self._say(prepared[0].note)
+        elif prepared:
+            self._say("; ".join(f"image prompt {each.number}: {each.note}" for each in prepared))
+
+    def _say(self, text: str, level: int = logging.INFO) -> None:
+        self._job.say(text, level)
+
+
+def held(prepared: Sequence[Prepared]) -> int:
+    """Bytes that keys and values take on the device while a pass is sampled."""
+    return LEVELS_AT_ONCE * sum(each.memory.level_bytes for each in prepared if each.memory)

@@ -1,0 +1,99 @@
+"""The accordion's lines of text: what will happen, and what has happened."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+
+from PIL import Image
+
+from lib_indetail.ask import words
+from lib_indetail.ask.request import DEFAULT_TASK
+from lib_indetail.errors import BadPicture
+from lib_indetail.pictures.opening import decoded
+from lib_indetail.pictures.placing import crop_loss
+from lib_indetail.run.preparer import crop_warning
+
+ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
+Sizes = dict[int, tuple[int, int] | str]
+_RESULT = re.compile(r"(?:InDetail: |Error: (?=InDetail ))([^<\n]+)")
+_REFUSED = re.compile(r"class=['\"]error['\"]>\s*(?:InDetail: |Error: InDetail )")
+
+
+def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
+    """For `plan_text`: the picture's size; or a sentence, where it is a text that is no picture."""
+    if not isinstance(picture, str):
+        return picture and picture.size
+    try:
+        return decoded(picture).colours.size
+    except BadPicture as error:
+        return str(error)
+
+
+def sizes_with(number: int, picture: Image.Image | str | None, sizes: Sizes) -> Sizes:
+    """`sizes` with what `size_of` gives for the picture of that number; without it, if there is none."""
+    others = {each: size for each, size in sizes.items() if each != number}
+    size = size_of(picture)
+    return others if size is None else {**others, number: size}
+
+
+def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, resize: str = "crop",
+              width: float = 0, height: float = 0, task: str = DEFAULT_TASK,
+              in_the_way: Callable[[], str | None] = lambda: None) -> str:
+    """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
+    that there is, `strength` is the first one's; `in_the_way` tells what keeps InDetail from acting at all."""
+    is_refused = isinstance((sizes or {}).get(1), str)
+    if not enabled:
+        return line(words.OFF, is_refused=is_refused)
+    acting = {number: size for number, size in sorted((sizes or {}).items()) if strength or number > 1}
+    if not strength and not acting:
+        return line(words.STRENGTH_ZERO)
+    conflict = in_the_way()
+    if conflict:
+        return line(conflict, "error")
+    if not acting:
+        return line(words.NO_PICTURE, "warning")
+    for number, size in acting.items():
+        if isinstance(size, str):
+            return line(size if number == 1 else f"Image prompt {number}: {size}", "error", is_refused)
+    return _going_to_invert(acting, int(width), int(height), resize, task)
+
+
+def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: str) -> str:
+    whose = {number: "it" if len(sizes) == 1 else f"image prompt {number}" for number in sizes}
+    cuts = {number: crop_warning(crop_loss(size, width, height), whose[number]) if resize == "crop" else ""
+            for number, size in sizes.items()}
+    if len(sizes) == 1:
+        (number, size), = sizes.items()
+        name = "The image prompt" if number == 1 else f"Image prompt {number}"
+        said = f"{name} ({size[0]}x{size[1]}) will be inverted at {width}x{height}{cuts[number]}"
+    else:
+        said = f"{len(sizes)} image prompts will be inverted at {width}x{height}" + "".join(cuts.values())
+    return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
+
+
+def last_run(log: str, plan: str = "") -> str:
+    """What the last generation did, from what the host shows under it; sessions do not mix, since it is theirs. What
+    `plan`, the line above, says already is not said again."""
+    said = [html.unescape(text) for text in _RESULT.findall(log or "") if text not in (plan or "")]
+    kind = "error" if _REFUSED.search(log or "") else "done"
+    return line("Last run: " + " ".join(said), kind) if said else ""
+
+
+def line(text: str, kind: str = "off", is_refused: bool = False) -> str:
+    """`is_refused` tells the page's script that the first picture is not shown as if it were taken."""
+    return f"<p class='indetail-{kind}'{' data-refused' if is_refused else ''}>{html.escape(text)}</p>"
+
+
+def kept_text(counts: Mapping[str, int]) -> str:
+    """What is kept of prepared image prompts, as `Owner.counts` has it."""
+    if not any(count for name, count in counts.items() if not name.startswith("kept")):
+        return line(words.NOTHING_KEPT)
+    return line(f"Kept in memory: inversions: {counts['inversions']} ({_mb(counts['bytes'])}); noise levels with keys "
+                f"and values: {counts['levels']} ({_mb(counts['bank_bytes'])}). On disk: inversions: "
+                f"{counts['inversions_on_disk']} ({_mb(counts['disk_bytes'])}).")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.1f} MB"
