@@ -27,7 +27,7 @@ from lib_indetail.methods.plans import Planner
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.finite import ADAIN, still_finite
 from lib_indetail.noise.window import FULL_NOISE, position
-from lib_indetail.run.host import Evaluation, Model
+from lib_indetail.run.host import Evaluation, Model, Texts
 from lib_indetail.run.prepared import Prepared
 
 Anew = Callable[[Model, Sequence[Prepared]], Sequence[Prepared]]
@@ -40,15 +40,18 @@ class Generation:
     `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start. Where another
     model takes over within the pass, `anew` prepares them for it. `go_on(error)` decides whether an evaluation in which
     InDetail cannot act is repeated without it, and all that follow are left alone. A `planner` (see `InDetailHooks`)
-    may stand in the place of the paper's, and `watch` writes down what image prompts receive.
+    may stand in the place of the paper's, `watch` writes down what image prompts receive, and `texts` gives evaluations
+    other text rows.
     """
 
     def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
                  anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
-                 planner: Callable[[float, Row, str], Plan | None] | None = None, watch: Watcher | None = None):
+                 planner: Callable[[float, Row, str], Plan | None] | None = None, watch: Watcher | None = None,
+                 texts: Texts | None = None):
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
         self._anew, self._go_on, self._planner, self.watch = anew, go_on, planner, watch
+        self._texts = texts
         self._first: float | None = FULL_NOISE if from_noise else None
         self._colour = Colour(self._prepared, shared.colour_until)
         self._hooks: InDetailHooks | None = None
@@ -91,7 +94,7 @@ class Generation:
             self._first = evaluation.timestep
         u = position(evaluation.timestep, self._first)
         with self._hooks.evaluation(evaluation.sigma, u, evaluation.rows) as rows:
-            prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from)
+            prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from, texts=self._texts)
             if rows.cond_left:
                 raise CannotAct(LEFT)
         if not self._colour.acts(u):

@@ -222,6 +222,9 @@ class Job(Protocol):
     def refuse(self, error: Exception) -> None:
         """Raise it where the generation would be sampled."""
 
+    def resize(self, width: int, height: int) -> None:
+        """Other pixels for all passes; before the first one begins."""
+
     def arm(self, run: Callable[[Pass, torch.Tensor, Change], torch.Tensor] | None) -> None:
         """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away."""
 

@@ -51,6 +51,9 @@ class Job:
     def is_inner(self) -> bool:
         return depth.of_generations > 1
 
+    def resize(self, width: int, height: int) -> None:
+        self._p.width, self._p.height = width, height
+
     def refuse_sampling_elsewhere(self) -> None:
         elsewhere.refuse_sampling_elsewhere(self._p)
 

@@ -15,11 +15,12 @@ from lib_indetail.hosts.a1111 import fingerprint
 from lib_indetail.hosts.a1111.attention import WebuiAttention
 from lib_indetail.hosts.a1111.conflicts import refuse
 from lib_indetail.hosts.a1111.guards import undisturbed, untiled
+from lib_indetail.hosts.a1111.tokens import tokens
 from lib_indetail.inversion.inverter import Model
 from lib_indetail.inversion.passes import for_each, plain_pass, timesteps_of
 from lib_indetail.noise.finite import VAE, finite
 from lib_indetail.noise.schedule import NoiseSchedule
-from lib_indetail.run.host import Frame, Text
+from lib_indetail.run.host import Frame, Text, Token
 
 
 class HostModel:
@@ -94,6 +95,9 @@ class HostModel:
         if isinstance(cond, dict):
             return {name: value[None] for name, value in cond.items()}
         return cond[None]
+
+    def tokens(self, prompt: str) -> list[Token]:
+        return tokens(self.sd_model, first_part(prompt))
 
     def extra_channels(self, latent: torch.Tensor) -> torch.Tensor | None:
         """What the UNet wants beside the noisy image latent, [1, C', h, w]: of an inpainting model a mask of nothing
