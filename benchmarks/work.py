@@ -25,7 +25,7 @@ from lib_indetail.noise.schedule import NoiseSchedule, changed_noise
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Change, Frame, Texts
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.run.prepare import Read, prepare, unpictured
+from lib_indetail.run.prepare import Read, prepare
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.quiet import Quiet
 from lib_indetail.run.wish import Wish
@@ -101,7 +101,8 @@ class Work:
         """From the picture's latent; with a memory also read ahead."""
         settings = Settings(inversion=inversion, nodes=self.nodes)
         sigmas = tuple(self.schedule.sigma(t) for t in self.timesteps)
-        wish = Wish(unpictured(settings), "", Frame(8 * self.cells, 8 * self.cells, self.steps), sigmas, sigmas)
+        frame = Frame(8 * self.cells, 8 * self.cells, self.steps)
+        wish = Wish(settings=settings, text="", frame=frame, sigmas=sigmas, own=sigmas)
         return prepare(Quiet(), _Model(self), wish, self.picture, Read(self.text[:1], self.text[:1]), memory)
 
     def read(self, chain: Chain, memory: BankMemory | None = None, settings: Settings | None = None) -> Prepared:

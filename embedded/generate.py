@@ -19,7 +19,6 @@ from lib_indetail.kept.cache import Cache
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Frame
 from lib_indetail.run.prepare import prepare as prepared
-from lib_indetail.run.prepare import unpictured
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.quiet import Quiet
 from lib_indetail.run.wish import Wish
@@ -58,24 +57,25 @@ def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings:
     `banks` is where recorded keys and values are kept; `sigmas` are the nodes of the one-pass kinds."""
     if not settings.acts:
         return None
-    wish = Wish(unpictured(settings), prompt, Frame(latent.shape[-1] * 8, latent.shape[-2] * 8, 0), tuple(sigmas))
+    frame = Frame(latent.shape[-1] * 8, latent.shape[-2] * 8, 0)
+    wish = Wish(settings=settings, text=prompt, frame=frame, sigmas=tuple(sigmas))
     memory = None if banks is None else BankMemory(banks, object())
     return prepared(Quiet(progress, interrupted), EmbeddedModel(model), wish, latent, memory=memory)
 
 
 @torch.no_grad()
-def generate(model: LatentDiffusion, request: Request, image: Prepared | Sequence[Prepared] | None = None,
+def generate(model: LatentDiffusion, request: Request, given: Prepared | Sequence[Prepared] | None = None,
              control: ControlNet | None = None, planner: Callable | None = None,
              watch: Watcher | None = None) -> torch.Tensor:
-    """Clean latents of the pictures, [n, 4, h, w]. A `planner` (see `InDetailHooks`) may stand in the place of that of
-    the images' settings; `watch` writes down what the images receive."""
-    images = [each for each in ([image] if isinstance(image, Prepared) else image or ()) if each.settings.acts]
+    """Clean latents of the pictures, [n, 4, h, w]. `given` are image prompts that `prepare` gave. A `planner` (see
+    `InDetailHooks`) may stand in the place of the paper's; `watch` writes down what image prompts receive."""
+    prompts = [each for each in ([given] if isinstance(given, Prepared) else given or ()) if each.settings.acts]
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
     structure = Structure(control, request.hint, uncond_from=UNCOND_FROM) if control is not None else None
-    if not images:
+    if not prompts:
         return sample(GuidedModel(model, cond, uncond, request.guidance_scale, structure=structure), request)
-    with Generation(EmbeddedModel(model), images, images[0].settings, from_noise=request.initial is None,
+    with Generation(EmbeddedModel(model), prompts, prompts[0].settings, from_noise=request.initial is None,
                     planner=planner, watch=watch) as generation:
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, generation, structure)
         return sample(guided, request, generation.started if request.initial is None else None)

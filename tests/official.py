@@ -32,7 +32,7 @@ from lib_indetail.noise.window import position
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Frame
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.run.prepare import Read, prepare, unpictured
+from lib_indetail.run.prepare import Read, prepare
 from lib_indetail.run.quiet import Quiet
 from lib_indetail.run.wish import Wish
 
@@ -93,7 +93,7 @@ def replay(case: Case, model: LatentDiffusion, control: torch.nn.Module | None =
     settings = official_settings(meta, timesteps)
     latent = tensors["inversion.chain"][-1:]
     own = PlainModel(model.unet, model.schedule, model.prediction)
-    wish = Wish(unpictured(settings), "", Frame(8 * latent.shape[-1], 8 * latent.shape[-2], steps))
+    wish = Wish(settings=settings, text="", frame=Frame(8 * latent.shape[-1], 8 * latent.shape[-2], steps))
     image = prepare(Quiet(), own, wish, latent, Read(tensors["text.inversion"], empty))
     noisiest_first = image.chain.latents[::-1]
     if offset:

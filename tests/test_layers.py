@@ -7,6 +7,7 @@ from torch import nn
 
 from embedded.model import build_unet
 from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.errors import CannotAct
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_layers_turned_into_cross_attention_are_left_out():
 
 @pytest.mark.parametrize("unet", [nn.Sequential(nn.Linear(2, 2)), nn.Module()])
 def test_a_unet_without_any_is_refused(unet):
-    with pytest.raises(ValueError, match="no self-attention layer in its decoder blocks"):
+    with pytest.raises(CannotAct, match="no self-attention layer in its decoder blocks"):
         self_attention_layers(unet)
 
 

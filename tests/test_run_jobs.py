@@ -9,7 +9,7 @@ import torch
 
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.run.sampled import NO_STRUCTURE
-from lib_indetail.run.wish import DIFFERENT
+from lib_indetail.run.wishes import DIFFERENT
 from tests.fake_host import SIZE, FakeHost, FakeJob, FakeModel, Frame
 from tests.frozen.wishes import mask, picture
 

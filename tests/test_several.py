@@ -23,7 +23,7 @@ from lib_indetail.noise.adain import adain
 from lib_indetail.noise.schedule import changed_clean, changed_noise
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.run.prepared import shown_at
-from lib_indetail.run.wish import images_of
+from lib_indetail.run.wishes import images_of
 from tests.small import randn
 
 REQUEST = Request("a star", seeds=(5, 6, 7), steps=4)

@@ -1,4 +1,4 @@
-"""Who receives the attention: the share of every source of a plan (the paper's figure 11 draws the image's).
+"""Who receives the attention: the part of every source of a plan (the paper's figure 11 draws the image's).
 
 With an explicit softmax in place of the host's function, over some of the queries, and only where somebody asks.
 """
@@ -19,19 +19,19 @@ QUERIES = 64
 
 
 def received(plan: Plan, call: Call, queries: int | None = None) -> dict[str, torch.Tensor]:
-    """By bank, and "own" for the rows' own keys: which share of a query's attention goes there, mean over heads,
-    [rows, queries]. The shares of one query sum to 1. `queries` is how many are looked at (None: all)."""
+    """By bank, and "own" for the rows' own keys: which part of a query's attention goes there, mean over heads,
+    [rows, queries]. The parts of one query sum to 1. `queries` is how many are looked at (None: all)."""
     rows, tokens = call.shape
     at = torch.linspace(0, tokens - 1, min(tokens, queries or tokens)).round().long()
     strata = [(stratum.weight, masses) for stratum in plan if (masses := _masses(stratum, call, at))]
     weights = [None if weight is None else _column(weight, tokens, at, call) for weight, _ in strata]
     rest = 1 - sum(weight for weight in weights if weight is not None)
-    shares: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
+    parts: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
     for weight, (_, masses) in zip(weights, strata, strict=True):
         for source, mass in masses:
             for name, part in _named(source):
-                shares[name] = shares[name] + part * (rest if weight is None else weight) * mass
-    return dict(shares)
+                parts[name] = parts[name] + part * (rest if weight is None else weight) * mass
+    return dict(parts)
 
 
 def _column(weight, tokens: int, at: torch.Tensor, call: Call) -> float | torch.Tensor:
@@ -102,8 +102,8 @@ class Watcher:
 
     def layer(self, name: str, plan: Plan, call: Call) -> None:
         """Some rows of a layer follow a plan in the evaluation that has begun."""
-        for bank, shares in received(plan, call, QUERIES).items():
-            self._seen[bank, name, self.levels[-1]].append(float(shares.mean()))
+        for bank, parts in received(plan, call, QUERIES).items():
+            self._seen[bank, name, self.levels[-1]].append(float(parts.mean()))
 
     def table(self, bank: str) -> torch.Tensor:
         """[layers, levels]; 0 where it was not read."""

@@ -15,9 +15,9 @@ from lib_indetail.noise.window import Window
 IMAGE = "image"  # recorded with the inversion text, read by cond rows
 IMAGE_WITHOUT_TEXT = "image without text"  # the same latent recorded with the empty prompt, read by uncond rows
 
-def stratified(bank: str, share: float, keep: PerToken | None = None) -> Plan:
-    """(1 - share) A(Q, K, V) + share A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
-    return Stratum((OWN,)), Stratum((Source(Bank(bank), keep),), share)
+def stratified(bank: str, weight: float, keep: PerToken | None = None) -> Plan:
+    """(1 - weight) A(Q, K, V) + weight A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
+    return Stratum((OWN,)), Stratum((Source(Bank(bank), keep),), weight)
 
 
 def concatenation(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
@@ -35,7 +35,7 @@ class Reader:
     """One image prompt, as the rows of a generation read it.
 
     `bank` is recorded with the inversion text, `without_text` with the empty prompt. `take` [keys] and `put` [queries]
-    are its masks; `images` the images of the batch that it is for (None: all); `layers` the weights of the layers that
+    are its masks; `images` the images of the batch that it is for (None: all); `layer_weights` those of the layers that
     read it, by name (None: 1 in all). With the side "negative" the uncond rows alone read it, from `bank` (paper,
     section E).
     """
@@ -46,16 +46,16 @@ class Reader:
     take: PerToken | None = None
     put: PerToken | None = None
     images: frozenset[int] | None = None
-    layers: Mapping[str, float] | None = None
+    layer_weights: Mapping[str, float] | None = None
 
     def is_for(self, image: int) -> bool:
         return self.images is None or image in self.images
 
     def weight_in(self, layer: str | None) -> float:
         """Of a layer, or the most of all."""
-        if self.layers is None:
+        if self.layer_weights is None:
             return 1.0
-        return max(self.layers.values()) if layer is None else self.layers.get(layer, 0.0)
+        return max(self.layer_weights.values()) if layer is None else self.layer_weights.get(layer, 0.0)
 
     def amount(self, u: float, role: Role) -> tuple[str, float]:
         """Which bank a row reads, and s_i: conflict-free guidance spares the uncond rows (paper, section 3.2)."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
@@ -22,7 +22,9 @@ from lib_indetail.bank.branches import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.inverter import Progress
 from lib_indetail.noise.schedule import NoiseSchedule
-from lib_indetail.pictures.placing import Crop
+
+if TYPE_CHECKING:
+    from lib_indetail.pictures.placing import Crop
 
 Text = torch.Tensor | Mapping[str, torch.Tensor]
 """One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""

@@ -21,6 +21,7 @@ from lib_indetail.run.host import Host, Job
 from lib_indetail.run.preparer import Preparer
 from lib_indetail.run.sampled import Sampled
 from lib_indetail.run.session import Session, copied
+from lib_indetail.run.told import Told
 
 logger = logging.getLogger(__name__)
 CHAINS, KEPT, PRESETS = "indetail_chains", "indetail_kept", "indetail_presets.json"
@@ -41,6 +42,7 @@ class Owner:
         self.preparer = Preparer(host, self.latents, self.chains, self.banks, self.store)
         self.presets = Presets(lambda: host.folder(PRESETS))
         self.folder = PictureFolder(lambda: host.folder(host.option("indetail_folder")))
+        self.told = Told()
         self.kept = PictureStore(lambda: host.folder(KEPT), lambda: self._mb("indetail_keep_mb"))
 
     def begin(self, job: Job, args: Sequence[Any]) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-from lib_indetail.ask.image_prompt import ImagePrompt
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.bank.ahead import banks_read, record_ahead, rows_at_once
@@ -74,13 +73,8 @@ def prepare(host: Host, model: Model, wish: Wish, latent: torch.Tensor, read: Re
         if keep:
             keep(kept.chain)
     note = kept.note + (_read_ahead(host, model, wish, kept.chain, outside, memory, name) if memory else "")
-    return Prepared(wish.settings, kept.chain, latent, inside, outside, memory, wish.prompt.number, take, wish.put,
+    return Prepared(wish.settings, kept.chain, latent, inside, outside, memory, wish.number, take, wish.put,
                     wish.images, note)
-
-
-def unpictured(settings: Settings, number: int = 1) -> ImagePrompt:
-    """An image prompt whose latent is at hand, so that there is no picture."""
-    return ImagePrompt(number, None, settings)
 
 
 def _inverted(host: Host, model: Model, wish: Wish, latent: torch.Tensor, outside: Mapping[str, Noise],

@@ -22,6 +22,7 @@ from lib_indetail.run.host import Host, Model
 from lib_indetail.run.prepare import THE_PROMPT, Kept, Read, passes_of, prepare, texts_of
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.wish import Wish
+from lib_indetail.run.wishes import Pictured
 
 CROP_WARNING = 0.1
 
@@ -33,23 +34,23 @@ class Preparer:
         self._host = host
         self._latents, self._chains, self._banks, self._store = latents, chains, banks, store
 
-    def prepare_all(self, model: Model, wishes: Sequence[Wish]) -> list[Prepared]:
+    def prepare_all(self, model: Model, wishes: Sequence[Pictured]) -> list[Prepared]:
         """One after the other; what one of them keeps is not dropped for the next. Raises Interrupted, and what
         `prepare` does, with the number of the image prompt if there are several."""
         run: set[Hashable] = set()
         prepared = []
         for wish in wishes:
             several = len(wishes) > 1
-            with of_picture(wish.prompt.number) if several else contextlib.nullcontext():
+            with of_picture(wish.number) if several else contextlib.nullcontext():
                 prepared.append(self.prepare(model, wish, run, several))
         return prepared
 
     @torch.no_grad()
-    def prepare(self, model: Model, wish: Wish, run: set[Hashable] | None = None,
+    def prepare(self, model: Model, wish: Pictured, run: set[Hashable] | None = None,
                 one_of_several: bool = False) -> Prepared:
         """`run` has the keys of the generation's banks. Raises BadPicture where nothing of it is left to read, and what
         `run.prepare` does."""
-        name = f"image prompt {wish.prompt.number}" if one_of_several else THE_PROMPT
+        name = f"image prompt {wish.number}" if one_of_several else THE_PROMPT
         fitted = wish.fitted(wish.prompt.picture)
         take = reading_mask(fitted, wish.prompt.take and wish.fitted(wish.prompt.take))
         self._host.tell(f"encoding {name}")

@@ -14,7 +14,8 @@ from lib_indetail.run.host import Change, Host, Job, Model, Pass
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.preparer import Preparer
 from lib_indetail.run.session import Session
-from lib_indetail.run.wish import Wish, is_wanted_in, wishes
+from lib_indetail.run.wish import Wish
+from lib_indetail.run.wishes import is_wanted_in, wishes
 
 LEVELS_AT_ONCE = 2  # of each bank: the one that is read, and the one that comes
 STRUCTURE = "structure-guided"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable, Mapping
 
 from PIL import Image
@@ -14,11 +13,10 @@ from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.opening import decoded
 from lib_indetail.pictures.placing import crop_loss
 from lib_indetail.run.preparer import crop_warning
+from lib_indetail.run.told import Told
 
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
 Sizes = dict[int, tuple[int, int] | str]
-_RESULT = re.compile(r"(?:InDetail: |Error: (?=InDetail ))([^<\n]+)")
-_REFUSED = re.compile(r"class=['\"]error['\"]>\s*(?:InDetail: |Error: InDetail )")
 
 
 def size_of(picture: Image.Image | str | None) -> tuple[int, int] | str | None:
@@ -73,12 +71,12 @@ def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: s
     return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
 
 
-def last_run(log: str, plan: str = "") -> str:
-    """What the last generation did, from what the host shows under it; sessions do not mix, since it is theirs. What
-    `plan`, the line above, says already is not said again."""
-    said = [html.unescape(text) for text in _RESULT.findall(log or "") if text not in (plan or "")]
-    kind = "error" if _REFUSED.search(log or "") else "done"
-    return line("Last run: " + " ".join(said), kind) if said else ""
+def last_run(log: str, plan: str, told: Told) -> str:
+    """What the last generation did: of what was told lately, that which the host shows in `log`. Sessions do not mix,
+    since it is theirs. What `plan`, the line above, says already is not said again."""
+    said = [each for each in told.shown_in(log or "") if each.text not in html.unescape(plan or "")]
+    kind = "error" if any(each.refuses for each in said) else "done"
+    return line("Last run: " + " ".join(each.text for each in said), kind) if said else ""
 
 
 def line(text: str, kind: str = "off", is_refused: bool = False) -> str:

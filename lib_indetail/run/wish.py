@@ -1,100 +1,39 @@
-"""What a pass asks for: one wish for every image prompt that has a part in it."""
+"""What a pass asks for of one image prompt."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 
-from lib_indetail.ask.image_prompt import ImagePrompt
-from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
-from lib_indetail.pictures.placing import Crop, Placed, cell_means, part_of, placed
-from lib_indetail.run.host import Frame, Model, Pass
-
-DIFFERENT = "the prompts of the batch differ; the image prompt was inverted with the first"
+from lib_indetail.run.host import Frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What to prepare for a pass: an image prompt with its settings as the pass has them, and the part of it that is
-    shown; the text of the pass's first image on its side; the pass's frame, and its noise levels: `own` are those at
-    which the checkpoint at hand is sampled. `images` of the batch read it; `made` is the part of the whole image that
-    the pass makes."""
+    """An image prompt's settings as the pass has them, and its number among all; the text of the pass's first image on
+    its side; the pass's frame, and its noise levels: `own` are those at which the checkpoint at hand is sampled.
+    `images` of the batch read it (None: all)."""
 
-    prompt: ImagePrompt
+    settings: Settings
     text: str
     frame: Frame
+    number: int = 1
     sigmas: Sequence[float] = ()
     own: Sequence[float] = ()
     from_noise: bool = True
-    shown: Crop | None = None
-    made: Crop | None = None
     images: frozenset[int] | None = None
 
     @property
-    def settings(self) -> Settings:
-        return self.prompt.settings
-
-    def fitted(self, picture: Image.Image) -> Placed:
-        """The picture, or a mask of it, at the size of the pass."""
-        return placed(part_of(picture, self.shown), self.frame.width, self.frame.height, self.settings.resize)
-
-    @property
     def put(self) -> torch.Tensor | None:
-        """The output mask, by latent cell."""
-        if self.prompt.put is None:
-            return None
-        size = self.frame.width, self.frame.height
-        return cell_means(part_of(self.prompt.put, self.made).resize(size, Image.Resampling.BILINEAR))
+        """Where in the new image it acts, by latent cell [h, w]; None: everywhere."""
+        return None
 
     def positions(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
         """The own noise levels, each with its position in the pass."""
         first = FULL_NOISE if self.from_noise or not self.sigmas else schedule.timestep(self.sigmas[0])
         return [(sigma, position(schedule.timestep(sigma), first)) for sigma in self.own]
-
-
-def wishes(request: Request, this: Pass, model: Model, say: Callable[[str], None]) -> list[Wish]:
-    """None for image prompts that no image of this batch reads."""
-    sigmas, own = this.levels(model)
-    shown = this.inpainted if request.settings.inpaint_reference == "same part" else None
-    made: list[Wish] = []
-    for prompt, images in _spread(request, this):
-        texts = this.negatives if prompt.settings.side == "negative" else this.prompts
-        if len(set(texts)) > 1 and not made:
-            say(DIFFERENT)
-        made.append(Wish(prompt, texts[0], this.frame, tuple(sigmas), tuple(own), this.from_noise, shown,
-                         this.inpainted, images))
-    return made
-
-
-def is_wanted_in(this: Pass, settings: Settings) -> bool:
-    """Of two passes the person may have chosen one."""
-    return settings.passes == "both" or not this.title or this.title.startswith(settings.passes)
-
-
-def images_of(place: int, count: int, spread: str, batch: range) -> frozenset[int] | None:
-    """For which images of a batch the image prompt at this place (from 0) of `count` is: numbers within the batch,
-    whose own among all images are `batch`; None for all of them."""
-    if spread == "all on every image":
-        return None
-    return frozenset(number for number, image in enumerate(batch)
-                     if place == (image % count if spread == "cycled" else image))
-
-
-def _spread(request: Request, this: Pass) -> Iterator[tuple[ImagePrompt, frozenset[int] | None]]:
-    """The image prompts with their settings in this pass, and the images of the batch that each is for. One that is not
-    wanted is for all of them."""
-    positive = [each for each in request.prompts if each.settings.side == "positive"]
-    for prompt in request.prompts:
-        images = None
-        if prompt in positive:
-            images = images_of(positive.index(prompt), len(positive), request.settings.spread, this.batch)
-        if images is None or images:
-            second = this.title.startswith("second")
-            yield (dataclasses.replace(prompt, settings=prompt.settings.in_second_pass()) if second else prompt), images

@@ -7,6 +7,7 @@ import logging
 from fastapi import HTTPException
 
 from lib_indetail.errors import InDetailError
+from lib_indetail.hosts.a1111.runtime import runtime
 
 OURS = "InDetail"
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def refusal(sentence: object, p=None) -> Refusal:
     """For `raise refusal(error, p) from None`. The page's host reports it to the console, its API does not: there it is
     a line of our log."""
     text = str(sentence)
+    runtime.told.add(text, refuses=True)
     if p is None or getattr(p, "is_api", False):
         logger.error(text)
     return (_NamesItself if text.startswith(OURS) else Refusal)(text)

@@ -20,6 +20,7 @@ from lib_indetail.hosts.a1111.indetail import arguments, change, switched_on
 from lib_indetail.hosts.a1111.job import Job
 from lib_indetail.hosts.a1111.refusal import refusal
 from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.a1111.saying import say
 from lib_indetail.pictures.folder import PictureFolder
 from lib_indetail.run.session import Session
 
@@ -134,7 +135,7 @@ def _confirm_values(setting: dataclasses.Field, p, values: list, name: str | Non
         values[:] = [round(value, 8) for value in values]
         if _steps_beyond(values, setting.metadata["high"]):
             beyond = values.pop()
-            p.comment(f"InDetail: {setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out.")
+            say(p, f"{setting.metadata['label']} ends at {values[-1]}; the range's {beyond} is left out")
     for value in values:
         checked(setting, value)
     _confirm_together(p, values, name or setting.name)

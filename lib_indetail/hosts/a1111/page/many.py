@@ -19,6 +19,7 @@ from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.hosts.a1111.indetail import change, settings, switched_on
 from lib_indetail.hosts.a1111.refusal import refusal
 from lib_indetail.hosts.a1111.results import aligned
+from lib_indetail.hosts.a1111.saying import say
 from lib_indetail.pictures.folder import PictureFolder
 from lib_indetail.pictures.opening import decoded
 
@@ -136,7 +137,7 @@ def _joined(p, done: Sequence[processing.Processed], said: str,
         raise refusal(summary, p)
     for each in done:
         aligned(each)
-    p.comment(f"InDetail: {summary}")
+    say(p, summary)
     joined = processing.Processed(
         p, [picture for each in done for picture in each.images], done[0].seed, done[0].info, subseed=done[0].subseed,
         **{name: [value for each in done for value in getattr(each, name)]

@@ -141,7 +141,7 @@ class Page:
                            [self.notice, *self._pictures], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)
-        host["html_log"].change(last_run, [host["html_log"], self.plan], self.last, **QUIET)
+        host["html_log"].change(_last_run, [host["html_log"], self.plan], self.last, **QUIET)
         host["html_log"].change(_kept, None, self.kept, **QUIET)
         self.forget.click(_forgotten, None, self.kept, **QUIET)
         self.copy_report.click(lambda *said: gr.update(value=report(*said), visible=True),
@@ -168,6 +168,10 @@ class Page:
 
 def _planned(*values: Any) -> str:
     return plan_text(*values, in_the_way=standing_conflict)
+
+
+def _last_run(log: str, plan: str) -> str:
+    return last_run(log, plan, runtime.told)
 
 
 def _kept() -> str:

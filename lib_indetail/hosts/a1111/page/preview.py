@@ -19,7 +19,7 @@ from lib_indetail.inversion.inverter import ReconstructionError, reconstruction_
 from lib_indetail.run.extras import reconstruction
 from lib_indetail.run.host import Frame
 from lib_indetail.run.status import line
-from lib_indetail.run.wish import Wish
+from lib_indetail.run.wishes import Pictured
 
 STEPS = 20  # only prompt editing counts in them, and only its first step is taken
 
@@ -57,7 +57,8 @@ def previewed(request: Request, prompt: str, width: int, height: int) -> Preview
     with _own_job():
         model = runtime.host.model()
         model.refuse()
-        prepared = runtime.preparer.prepare(model, Wish(first, prompt, Frame(width, height, STEPS)))
+        wish = Pictured(settings=first.settings, text=prompt, frame=Frame(width, height, STEPS), prompt=first)
+        prepared = runtime.preparer.prepare(model, wish)
         picture, latent = reconstruction(runtime.host, model, prepared)
         error = reconstruction_error(prepared.clean, latent, model.decode)
         return Preview(first.picture, picture, error, prepared.note)
