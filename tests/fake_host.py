@@ -22,6 +22,7 @@ from lib_indetail.ask.options import OPTIONS
 from lib_indetail.attention.rows import Row, RowCursor, ToldRows
 from lib_indetail.errors import CannotAct
 from lib_indetail.inversion.inverter import ddim_nodes
+from lib_indetail.inversion.passes import as_model
 from lib_indetail.noise.schedule import changed_noise
 from lib_indetail.run.host import Frame, Token
 from lib_indetail.run.owner import Owner
@@ -45,6 +46,7 @@ class FakeModel(PlainModel):
         self.quiet = 0
         self.called: list[int] = []  # rows of every call that goes through `unet(...)`
         self.own: list[int] = []  # rows of every own call from outside
+        self.recorded: list[float] = []  # timesteps of every own call within another
         made.unet.register_forward_pre_hook(lambda module, args: self.called.append(len(args[0])))
 
     def refuse(self) -> None:
@@ -66,8 +68,12 @@ class FakeModel(PlainModel):
     def tokens(self, prompt: str) -> Sequence[Token]:
         return [Token(word, (place,)) for place, word in enumerate(prompt.split(), 1)]
 
+    def inside(self, text: torch.Tensor, clean: torch.Tensor) -> Callable:
+        run = super().inside(text, clean)
+        return lambda z, timesteps: self.recorded.append(float(timesteps[0])) or run(z, timesteps)
+
     def outside(self, text: torch.Tensor, clean: torch.Tensor) -> Callable:
-        run = super().outside(text, clean)
+        run = as_model(super().inside(text, clean))
         return lambda z, t: self.own.append(len(z)) or run(z, t)
 
     @contextlib.contextmanager

@@ -26,8 +26,7 @@ def painted(under: dict) -> dict:
 
     from embedded.checkpoint import load_control, load_model
     from embedded.demo import edge_map, picture_of, unseen
-    from embedded.generate import Request, generate, prepare
-    from lib_indetail.ask.settings import Settings
+    from embedded.generate import Request, Settings, generate, prepare
 
     model, made = load_model(), {}
     names = [name for name in under if name in Settings.__dataclass_fields__]
@@ -69,7 +68,7 @@ def main(tree: str, file: str, under: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from lib_indetail.ask.settings import Settings
+    from embedded.generate import Settings  # wherever the tree has it
 
     known = {name: field.default for name, field in Settings.__dataclass_fields__.items()}
     with torch.no_grad():

@@ -183,7 +183,9 @@ def _beside() -> dict[str, Frozen]:
         "structure-guided": Frozen(guided, unit()), "structure, no unit": Frozen(guided),
         "structure, by the unit": Frozen({**guided, "control_uncond_from": 0}, unit(weight=0.7)),
         "unit and two": Frozen({**guided, "images": [{"image": picture(2)}]}, {**unit(), "batch_size": 2}),
-        "beside reference_only": Frozen(one, reference), "unit, hires": Frozen(guided, {**unit(), **HIRES}),
+        "beside reference_only": Frozen(one, {**reference, "override_settings": {
+            "sd_model_checkpoint": "sd1-other.safetensors"}}),  # ControlNet wants a UNet of the usual size
+        "unit, hires": Frozen(guided, {**unit(), **HIRES}),
         "own preset": Frozen({"image": picture(0), "preset": "frozen"}, saves={"frozen": {"nodes": 6, **OWN}}),
         "preset and more": Frozen({"image": picture(1), "preset": "frozen 2", "strength": 0.6},
                                   saves={"frozen 2": {"nodes": 4, "task": "cross-prompt", "blocks": "all"}}),

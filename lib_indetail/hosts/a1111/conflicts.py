@@ -8,8 +8,8 @@ from pathlib import Path
 from modules import paths_internal, sd_models, sd_unet, shared
 
 from lib_indetail.errors import CannotAct
+from lib_indetail.run.refusals import refuse_unet
 
-_VIDEO = ("MotionWrapper", "VanillaTemporalModule")
 _KNOWN = (("crossattn", 4), ("hybrid", 9), ("hybrid", 8))
 """How a UNet takes its conditions, and its input channels: text alone, inpainting, instruct-pix2pix."""
 
@@ -28,14 +28,11 @@ def standing_conflict() -> str | None:
 def refuse(model) -> None:
     """Raises CannotAct if a loaded model or what stands in its UNet's place cannot be used."""
     unet = getattr(getattr(model, "model", None), "diffusion_model", None)
-    if unet is None or not hasattr(unet, "output_blocks"):
-        raise CannotAct("it knows Stable Diffusion 1, 2 and XL, not this kind of model")
+    refuse_unet(unet)
     if getattr(model, "depth_model", None) is not None:
         raise CannotAct("a depth model wants a depth map of the image prompt")
     if sd_unet.current_unet is not None:
         raise CannotAct("another UNet is chosen in Settings (SD Unet)")
-    if any(type(module).__name__ in _VIDEO for module in unet.modules()):
-        raise CannotAct("a video module (AnimateDiff) is in the UNet")
     _refuse_unknown_conditioning(model)
 
 
