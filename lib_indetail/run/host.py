@@ -107,7 +107,10 @@ class Model(Protocol):
         """All that `encode` depends on."""
 
     def makes_noise(self) -> Hashable:
-        """All that a call of the UNet depends on, beside its arguments. Raises CannotAct where it cannot be told."""
+        """All that an inversion depends on beside that. Raises CannotAct where it cannot be told."""
+
+    def makes_records(self) -> Hashable:
+        """All that keys and values at the sampler's own levels depend on beside that."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ def of_banks(model: Model, settings: Settings, latent: torch.Tensor, sigmas: Seq
              *texts: Text) -> Hashable:
     """The key of what the UNet makes of a chain's latents, read with these texts."""
     return (of_chain(model, settings, latent, texts[0], sigmas), settings.reading_blocks, settings.inversion_offset,
-            *(digests(text) for text in texts))
+            *(digests(text) for text in texts), model.makes_records())
 
 
 def of_latents(chain: Chain) -> Hashable:

@@ -20,8 +20,7 @@ def of_weights(sd_model) -> tuple[Hashable, ...]:
 
 def of_unet(sd_model) -> tuple[Hashable, ...]:
     return (_networks(), _hypernetworks(), getattr(sd_model, "applied_token_merged_ratio", 0),
-            sd_hijack.model_hijack.optimization_method, str(devices.dtype_unet), devices.fp8, _free_u(),
-            shared.opts.enable_quantization, shared.opts.upcast_attn)
+            sd_hijack.model_hijack.optimization_method, str(devices.dtype_unet), devices.fp8, _free_u())
 
 
 def _networks() -> tuple[Hashable, ...]:

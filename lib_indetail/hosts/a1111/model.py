@@ -150,6 +150,9 @@ class HostModel:
     def makes_noise(self) -> Hashable:
         return fingerprint.of_weights(self.sd_model), fingerprint.of_unet(self.sd_model)
 
+    def makes_records(self) -> Hashable:
+        return shared.opts.enable_quantization, shared.opts.upcast_attn
+
 
 @contextlib.contextmanager
 def own_forward(unet: nn.Module) -> Iterator[None]:

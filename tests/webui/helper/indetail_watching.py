@@ -47,6 +47,7 @@ class Probe:
         self.nested = None
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
+        self.size: list[int] | None = None
 
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+from functools import partial
 
 import psutil
 import torch
@@ -15,7 +16,11 @@ from safetensors.torch import load_file
 from lib_indetail.attention import hooks
 from lib_indetail.errors import InDetailError
 from lib_indetail.hosts.a1111 import model as indetail_model
+from lib_indetail.hosts.a1111.job import Job
+from lib_indetail.hosts.a1111.rows import rows
 from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.run import sampled
+from lib_indetail.run.host import Frame
 from lib_indetail.webui import indetail
 
 
@@ -38,6 +43,8 @@ class ProbeScript(scripts.Script):
             probe.arguments = json.dumps({"own": indetail.arguments(p), "folder": chosen[0]})
         if probe.prompts:
             p.all_prompts = probe.prompts
+        if probe.size:
+            Job(p).resize(*probe.size)
 
     def process_before_every_sampling(self, p, *args, noise, c, uc, **kwargs):
         for network in (getattr(script, "latest_network", None) for script in p.scripts.alwayson_scripts):
@@ -143,6 +150,35 @@ def add_routes(_, app: FastAPI):
         probe.prompts = body["prompts"]
         return {}
 
+    @app.post("/probe/size")
+    def size(body: dict):
+        """Other pixels for the generations that come."""
+        probe.size = body["size"]
+        return {}
+
+    @app.post("/probe/tokens")
+    def tokens(body: dict):
+        """Of a prompt, with their places; and the first row in which its text differs from another prompt's."""
+        model, frame = runtime.host.model(), Frame(128, 128, 4)
+        texts = [model.text(prompt, frame) for prompt in body["prompts"]]
+        first, second = (text["crossattn"][0] if isinstance(text, dict) else text[0] for text in texts)
+        same = [bool(torch.equal(a, b)) for a, b in zip(first, second, strict=True)]
+        return {"tokens": [[token.text, token.places] for token in model.tokens(body["prompts"][0])],
+                "differs_at": same.index(False) if False in same else None}
+
+    @app.post("/probe/texts")
+    def texts(body: dict):
+        """The text rows of another prompt in the place of every evaluation's cond rows."""
+        def instead(cond, uncond):
+            text = runtime.host.model().text(body["prompt"], Frame(128, 128, 4))
+            rows = text["crossattn"] if isinstance(text, dict) else text
+            return rows.expand(len(cond), -1, -1), uncond
+
+        original = sampled.Generation
+        sampled.Generation = partial(original, texts=instead)
+        probe.restore = lambda: setattr(sampled, "Generation", original)
+        return {}
+
     @app.post("/probe/plain-attention")
     def plain_attention(body: dict):
         """Our attention put out of action, to see which tests notice."""
@@ -195,6 +231,7 @@ def add_routes(_, app: FastAPI):
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(),
+                "held": rows._params is not None or rows.listening,
                 "texts": probe.texts, "references": probe.references,
                 "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,
