@@ -101,6 +101,7 @@ class FakePass:
     negatives: Sequence[str] = ("",)
     inpainted: tuple[float, float, float, float] | None = None
     known: Any = None
+    conditioning: torch.Tensor | None = None
     has_structure: bool = False
     switch_to: FakeModel | None = None
     switch_at: int = 0

@@ -138,7 +138,13 @@ class Pass(Protocol):
         """The part of the whole image that is made, where it is made at full size."""
 
     @property
-    def known(self) -> Known | None: ...
+    def known(self) -> Known | None:
+        """What of a given latent it keeps."""
+
+    @property
+    def conditioning(self) -> torch.Tensor | None:
+        """What an inpainting model is fed beside the noisy latents, [n, 5, h, w]: where it is made anew, and the latent
+        of what is seen."""
 
     @property
     def has_structure(self) -> bool:

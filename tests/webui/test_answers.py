@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.webui.host import difference, pixels
+from tests.webui.test_off import KINDS
 
 WISH = {"nodes": 6, "task": "cross-prompt"}
 HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.6)
@@ -55,6 +56,37 @@ def test_a_generations_size_can_be_changed_before_it_begins(host, picture, field
     host.post("/probe/size", {"size": None})
     wanted, = host.make(indetail={"image": picture, **WISH}, width=192, **fields)
     assert pixels(made).shape == pixels(wanted).shape and difference(made, wanted) == 0
+
+
+PLAIN = {"title": "", "batch": [0], "from_noise": True, "inpainted": None, "frame": [128, 128], "free": None,
+         "conditioning": None}
+
+
+@pytest.mark.parametrize(("kind", "passes"), [
+    ("txt2img", [{"batch": [0, 1]}]), ("img2img", [{"from_noise": False}]),
+    ("hires", [{"title": "first pass"}, {"title": "second pass", "from_noise": False, "frame": [192, 192]}])])
+def test_a_pass_is_known_before_it_begins(host, picture, kind, passes):
+    host.make(**KINDS[kind], indetail={"image": picture, **WISH})
+    assert host.get("/probe/state")[1]["passes"] == [{**PLAIN, **each} for each in passes]
+
+
+def test_what_inpainting_keeps_is_known_and_the_part_that_it_makes(host, picture):
+    told = {}
+    for full_size in (False, True):
+        host.post("/probe/forget")
+        host.make(**{**KINDS["only masked"], "inpaint_full_res": full_size, "mask_blur": 0},
+                  indetail={"image": picture, **WISH})
+        told[full_size], = host.get("/probe/state")[1]["passes"]
+    assert told[False] == {**PLAIN, "from_noise": False, "free": [0.25, 1, 4, 16, 16]}
+    assert told[True]["inpainted"] == [24 / 128, 24 / 128, 104 / 128, 104 / 128]
+    assert 0.5 < told[True]["free"][0] < 1
+
+
+def test_an_inpainting_models_conditioning_is_known(controlled, picture):
+    checkpoint = {"override_settings": {"sd_model_checkpoint": "inpainting.safetensors"}, "steps": 2}
+    controlled.make(**{**KINDS["inpaint"], **checkpoint}, indetail={"image": picture, **WISH, "nodes": 2})
+    told, = controlled.get("/probe/state")[1]["passes"]
+    assert told["conditioning"] == [1, 5, 16, 16]
 
 
 def test_nothing_of_a_generation_is_held_when_it_is_over_or_while_it_is_off(host, picture):

@@ -81,7 +81,7 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
         disarm(sampler)
         try:
             with RestOfJob(p.sampler):
-                return run(SamplingPass(p, x, from_noise, kwargs.get("steps")), x,
+                return run(SamplingPass(p, x, from_noise, kwargs), x,
                            lambda latents: original(p, latents, *args, **kwargs))
         except (BadSetting, BadPicture, CannotAct) as error:
             raise elsewhere.refused(p, error) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from modules import processing, sd_samplers_common, shared
@@ -16,12 +17,16 @@ from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.pictures.placing import Crop
 from lib_indetail.run.host import Evaluation, Frame, Known
 
+INPAINTING = 9
+"""Input channels."""
+
 
 class SamplingPass:
-    """Of `p`, for latents `x` [n, C, h, w]; `steps` as the host hands them to the sampler."""
+    """Of `p`, for latents `x` [n, C, h, w]; `given` are the keywords that the host hands to the sampler."""
 
-    def __init__(self, p, x: torch.Tensor, from_noise: bool, steps: int | None):
-        self._p, self._steps, self.from_noise = p, steps, from_noise
+    def __init__(self, p, x: torch.Tensor, from_noise: bool, given: Mapping[str, Any]):
+        self._p, self._steps, self.from_noise = p, given.get("steps"), from_noise
+        self._beside = given.get("image_conditioning")
         self._is_second = getattr(p, "is_hr_pass", False)
         first = getattr(p, "iteration", 0) * p.batch_size
         self.batch = range(first, first + len(x))
@@ -54,6 +59,11 @@ class SamplingPass:
     def known(self) -> Known | None:
         mask, latent = (getattr(self._p, name, None) for name in ("nmask", "init_latent"))
         return None if mask is None or latent is None else Known(latent, mask)
+
+    @property
+    def conditioning(self) -> torch.Tensor | None:
+        """The host makes one for every model, of which most do not look at it."""
+        return self._beside if HostModel(shared.sd_model).unet.in_channels == INPAINTING else None
 
     @property
     def has_structure(self) -> bool:

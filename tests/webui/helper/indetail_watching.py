@@ -7,6 +7,7 @@ from modules import shared
 from lib_indetail.bank import recording
 from lib_indetail.hosts.a1111 import model as indetail_model
 from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
 from lib_indetail.run import prepare as preparing
 from lib_indetail.run.preparer import Preparer
 
@@ -48,6 +49,7 @@ class Probe:
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
         self.size: list[int] | None = None
+        self.passes: list[dict] = []  # what the WebUI answers about each
 
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]
@@ -138,6 +140,17 @@ def spy_on_records():
         return encode_text(self, prompt, *args)
 
     indetail_model.HostModel.text = spied_text
+    evaluations = SamplingPass.evaluations
+
+    def spied_evaluations(self, *args):
+        known, beside = self.known, self.conditioning
+        probe.passes.append({"title": self.title, "batch": list(self.batch), "from_noise": self.from_noise,
+                             "inpainted": self.inpainted, "frame": [self.frame.width, self.frame.height],
+                             "free": known and [float(known.free.mean()), *known.latent.shape],
+                             "conditioning": beside if beside is None else list(beside.shape)})
+        return evaluations(self, *args)
+
+    SamplingPass.evaluations = spied_evaluations
     preparing.record_ahead = spied_ahead(preparing.record_ahead)
     read = recording.Recorder.bank
 

@@ -230,7 +230,7 @@ def add_routes(_, app: FastAPI):
                 "records": probe.records, "notes": probe.notes,
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
-                "hooks": hooks_left(),
+                "hooks": hooks_left(), "passes": probe.passes,
                 "held": rows._params is not None or rows.listening,
                 "texts": probe.texts, "references": probe.references,
                 "layers": probe.layers, "off_clean": probe.off_clean,
