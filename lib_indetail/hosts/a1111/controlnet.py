@@ -4,11 +4,10 @@ changes to the UNet, and its residuals can be kept from the uncond rows."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from torch import nn
-
-from lib_indetail.attention.hooks import InDetailHooks
 
 _REPLACED = {"_forward": "_original_inner_forward_cn_hijack", "forward": "original_forward_cn_hijack"}
 """What ControlNet puts on instances of blocks, and where it keeps what was there: the sign that it has been here."""
@@ -30,13 +29,13 @@ class ControlNet:
                 if unit.control_model_type.is_controlnet or unit.control_model_type.name == "T2I_Adapter"]
 
     @contextlib.contextmanager
-    def reference_passes_apart(self, hooks: InDetailHooks) -> Iterator[None]:
+    def reference_passes_apart(self, apart: Callable[[], AbstractContextManager]) -> Iterator[None]:
         """ControlNet runs its reference through the UNet inside a UNet call; those rows are no rows of ours."""
         originals = [(network, network.original_forward) for network in self._networks]
 
         def around(original):
             def indetail_reference_pass(*args, **kwargs):
-                with hooks.asleep():
+                with apart():
                     return original(*args, **kwargs)
 
             return indetail_reference_pass
