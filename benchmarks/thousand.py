@@ -21,7 +21,7 @@ from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.kinds import prepare_chain
 from lib_indetail.inversion.passes import as_model, image_passes, plain_pass
 from lib_indetail.kept.cache import Cache
-from lib_indetail.kept.chains import ChainStore
+from lib_indetail.kept.chain_files import ChainStore
 from lib_indetail.noise.chain import Chain
 from lib_indetail.run.prepared import Prepared
 

@@ -14,7 +14,7 @@ from embedded.schedule import alphas_cumprod
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.algebra import PerToken
 from lib_indetail.attention.rows import RowCursor
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes
 from lib_indetail.inversion.passes import image_passes
@@ -24,10 +24,10 @@ from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.schedule import NoiseSchedule, changed_noise
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Change, Frame, Texts
+from lib_indetail.run.no_host import Quiet
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.run.prepare import Read, prepare
+from lib_indetail.run.preparation import Read, prepare
 from lib_indetail.run.prepared import Prepared
-from lib_indetail.run.quiet import Quiet
 from lib_indetail.run.wish import Wish
 
 SD15 = dict(image_size=32, model_channels=320, attention_resolutions=[4, 2, 1], num_res_blocks=2,

@@ -18,9 +18,9 @@ from lib_indetail.bank.memory import BankMemory
 from lib_indetail.kept.cache import Cache
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Frame
-from lib_indetail.run.prepare import prepare as prepared
+from lib_indetail.run.no_host import Quiet
+from lib_indetail.run.preparation import prepare as prepared
 from lib_indetail.run.prepared import Prepared
-from lib_indetail.run.quiet import Quiet
 from lib_indetail.run.wish import Wish
 
 UNCOND_FROM = TASKS["structure-guided"]["control_uncond_from"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lib_indetail.ask.setting_kinds import markdown_table
 from lib_indetail.ask.settings import Settings
-from lib_indetail.ask.table import markdown_table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 

@@ -14,13 +14,13 @@ WHY_NOT = next((sentence for sentence, holds in EXPLANATIONS.items() if holds), 
 
 if not WHY_NOT:
     from lib_indetail.hosts.a1111 import results
-    from lib_indetail.hosts.a1111.inner import depth
+    from lib_indetail.hosts.a1111.denoiser_rows import rows
     from lib_indetail.hosts.a1111.job import Job
+    from lib_indetail.hosts.a1111.nested_generations import depth
     from lib_indetail.hosts.a1111.options import add_options
     from lib_indetail.hosts.a1111.page import many
     from lib_indetail.hosts.a1111.page.page import Pages
     from lib_indetail.hosts.a1111.routes import add_routes
-    from lib_indetail.hosts.a1111.rows import rows
     from lib_indetail.hosts.a1111.runtime import runtime
     from lib_indetail.hosts.a1111.xyz import add_axes
 

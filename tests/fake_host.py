@@ -25,9 +25,9 @@ from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.inversion.passes import as_model
 from lib_indetail.noise.schedule import changed_noise
 from lib_indetail.run.host import Frame, Token
+from lib_indetail.run.no_host import Quiet
 from lib_indetail.run.owner import Owner
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.run.quiet import Quiet
 from tests.small import randn, small_model
 
 SIZE = 64  # pixels a side

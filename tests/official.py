@@ -31,9 +31,9 @@ from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import position
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Frame
+from lib_indetail.run.no_host import Quiet
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.run.prepare import Read, prepare
-from lib_indetail.run.quiet import Quiet
+from lib_indetail.run.preparation import Read, prepare
 from lib_indetail.run.wish import Wish
 
 DATA = Path(__file__).parent / "data"

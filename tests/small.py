@@ -13,7 +13,7 @@ from embedded.schedule import alphas_cumprod
 from embedded.unet_calls import GuidedModel
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.bank.branches import branches
+from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.passes import image_passes, plain_pass
 from lib_indetail.methods.plans import planner

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from lib_indetail.ask.image_prompt import image_prompt
 from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
-from lib_indetail.kept.pictures import PictureStore
+from lib_indetail.kept.picture_files import PictureStore
 from lib_indetail.pictures.as_seen import as_seen, names_of
 from lib_indetail.pictures.convert import data_uri, picture_hash
 from lib_indetail.pictures.folder import PictureFolder

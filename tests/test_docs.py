@@ -11,8 +11,8 @@ from illustrations.shown import FOLDER, PICTURES, made, record, signature
 from lib_indetail import __version__
 from lib_indetail.ask.options import OPTIONS
 from lib_indetail.ask.presets import BUILT_IN
+from lib_indetail.ask.setting_kinds import markdown_table
 from lib_indetail.ask.settings import Settings
-from lib_indetail.ask.table import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ja.md", "README.zh-CN.md")}

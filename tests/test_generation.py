@@ -13,7 +13,7 @@ from embedded.samplers import ddim_steps
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
-from lib_indetail.bank.branches import branches
+from lib_indetail.bank.image_branch import branches
 from lib_indetail.errors import Interrupted
 from lib_indetail.methods.plans import planner
 from lib_indetail.pictures.convert import picture_tensor

@@ -8,7 +8,7 @@ import torch
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.layers import self_attention_layers
-from lib_indetail.bank.branches import branches
+from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.passes import as_model, image_passes, plain_pass
 from lib_indetail.methods.plans import planner

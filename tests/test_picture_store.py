@@ -8,7 +8,7 @@ import time
 import pytest
 from PIL import Image
 
-from lib_indetail.kept.pictures import PictureStore
+from lib_indetail.kept.picture_files import PictureStore
 from lib_indetail.pictures.convert import picture_hash
 from tests.small import randn
 

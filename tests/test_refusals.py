@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lib_indetail.errors import CannotAct
-from lib_indetail.run.refusals import refuse_unet
+from lib_indetail.run.unet_kinds import refuse_unet
 from tests.small import small_model
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
-from lib_indetail.run.sampled import NO_STRUCTURE
+from lib_indetail.run.sampling_pass import NO_STRUCTURE
 from lib_indetail.run.wishes import DIFFERENT
 from tests.fake_host import SIZE, FakeHost, FakeJob, FakeModel, Frame
 from tests.frozen.wishes import mask, picture

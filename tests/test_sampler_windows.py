@@ -13,7 +13,7 @@ from embedded.samplers import SAMPLERS, SCHEDULERS, sample
 from embedded.unet_calls import GuidedModel
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
-from lib_indetail.bank.branches import branches
+from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.methods.plans import IMAGE, planner
 from tests.small import Following, draw_weights, randn

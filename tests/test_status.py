@@ -7,8 +7,8 @@ import html
 import pytest
 
 from lib_indetail.ask import words
+from lib_indetail.run.recent_sentences import MOST, Told
 from lib_indetail.run.status import kept_text, last_run, line, plan_text, size_of, sizes_with
-from lib_indetail.run.told import MOST, Told
 from tests.frozen.wishes import picture
 
 BAD = "The image is not a picture that can be read."

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lib_indetail.kept.chains import SUFFIX, ChainStore
+from lib_indetail.kept.chain_files import SUFFIX, ChainStore
 from lib_indetail.noise.chain import Chain
 from tests.small import randn
 

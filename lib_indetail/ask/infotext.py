@@ -12,8 +12,8 @@ from typing import Any
 from lib_indetail import __version__
 from lib_indetail.ask.image_prompt import ImagePrompt
 from lib_indetail.ask.request import ALWAYS_OWN, DEFAULT_TASK, FURTHER, IF_OWN, Request, numbered
+from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import SHARED, TASKS, Settings
-from lib_indetail.ask.table import checked
 from lib_indetail.errors import BadSetting
 from lib_indetail.pictures.convert import picture_hash
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lib_indetail.ask.setting_kinds import checked, no_such
 from lib_indetail.ask.settings import TASKS, Settings, preset
-from lib_indetail.ask.table import checked, no_such
 from lib_indetail.errors import BadSetting
 from lib_indetail.kept.limited_folder import write_whole
 

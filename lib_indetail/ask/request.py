@@ -14,8 +14,8 @@ from PIL import Image
 
 from lib_indetail.ask.image_prompt import ImagePrompt, image_prompt, is_canvas, is_empty
 from lib_indetail.ask.presets import Presets, built_in
+from lib_indetail.ask.setting_kinds import no_such, truth
 from lib_indetail.ask.settings import SHARED, TASKS, Settings
-from lib_indetail.ask.table import no_such, truth
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 
 DEFAULT_TASK = next(iter(TASKS))

@@ -22,7 +22,7 @@ from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.installed import Installed
 from lib_indetail.attention.received import Watcher
 from lib_indetail.attention.rows import Role, Row, RowCursor, Rows, row_numbers, rows_but, together
-from lib_indetail.bank.branches import Branch
+from lib_indetail.bank.image_branch import Branch
 from lib_indetail.bank.memory import Recorded
 from lib_indetail.bank.recording import Recorder
 from lib_indetail.errors import CannotAct

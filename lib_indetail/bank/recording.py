@@ -10,7 +10,7 @@ from torch import nn
 
 from lib_indetail.attention.installed import Installed
 from lib_indetail.attention.layers import self_attention_layers
-from lib_indetail.bank.branches import Branch
+from lib_indetail.bank.image_branch import Branch
 from lib_indetail.bank.memory import Memory, Recorded, away
 from lib_indetail.bank.streaming import OneAhead
 from lib_indetail.errors import CannotAct

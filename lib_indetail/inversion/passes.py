@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.rows import Rows
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.inverter import Progress
 from lib_indetail.noise.schedule import NoiseSchedule

@@ -14,14 +14,14 @@ from lib_indetail.ask.presets import Presets
 from lib_indetail.ask.request import Request
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.kept.cache import Cache
-from lib_indetail.kept.chains import ChainStore
-from lib_indetail.kept.pictures import PictureStore
+from lib_indetail.kept.chain_files import ChainStore
+from lib_indetail.kept.picture_files import PictureStore
 from lib_indetail.pictures.folder import PictureFolder
+from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.host import Host, Job
-from lib_indetail.run.preparer import Preparer
-from lib_indetail.run.sampled import Sampled
+from lib_indetail.run.recent_sentences import Told
+from lib_indetail.run.sampling_pass import Sampled
 from lib_indetail.run.session import Session, copied
-from lib_indetail.run.told import Told
 
 logger = logging.getLogger(__name__)
 CHAINS, KEPT, PRESETS = "indetail_chains", "indetail_kept", "indetail_presets.json"

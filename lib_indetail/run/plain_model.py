@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.passes import as_model, plain_pass
 from lib_indetail.noise.schedule import NoiseSchedule

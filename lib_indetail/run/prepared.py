@@ -13,7 +13,7 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.algebra import PerToken
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.attention.masks import token_mask, token_means
-from lib_indetail.bank.branches import Branch, RecordPass, branches
+from lib_indetail.bank.image_branch import Branch, RecordPass, branches
 from lib_indetail.bank.memory import Memory
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, Reader

@@ -12,8 +12,8 @@ from lib_indetail.ask.request import DEFAULT_TASK
 from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.opening import decoded
 from lib_indetail.pictures.placing import crop_loss
-from lib_indetail.run.preparer import crop_warning
-from lib_indetail.run.told import Told
+from lib_indetail.run.cached_preparation import crop_warning
+from lib_indetail.run.recent_sentences import Told
 
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
 Sizes = dict[int, tuple[int, int] | str]

@@ -8,7 +8,7 @@ from modules.hypernetworks import hypernetwork
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.hosts.a1111.guards import own_attention
+from lib_indetail.hosts.a1111.undisturbed import own_attention
 
 
 class WebuiAttention(HostAttention):

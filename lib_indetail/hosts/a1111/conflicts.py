@@ -8,7 +8,7 @@ from pathlib import Path
 from modules import paths_internal, sd_models, sd_unet, shared
 
 from lib_indetail.errors import CannotAct
-from lib_indetail.run.refusals import refuse_unet
+from lib_indetail.run.unet_kinds import refuse_unet
 
 _KNOWN = (("crossattn", 4), ("hybrid", 9), ("hybrid", 8))
 """How a UNet takes its conditions, and its input channels: text alone, inpainting, instruct-pix2pix."""

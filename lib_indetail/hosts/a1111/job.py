@@ -9,8 +9,8 @@ import torch
 
 from lib_indetail.ask import infotext
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
-from lib_indetail.hosts.a1111 import elsewhere
-from lib_indetail.hosts.a1111.inner import depth
+from lib_indetail.hosts.a1111 import replaced_sampling
+from lib_indetail.hosts.a1111.nested_generations import depth
 from lib_indetail.hosts.a1111.progress import RestOfJob
 from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
 from lib_indetail.hosts.a1111.saying import say
@@ -55,13 +55,13 @@ class Job:
         self._p.width, self._p.height = width, height
 
     def refuse_sampling_elsewhere(self) -> None:
-        elsewhere.refuse_sampling_elsewhere(self._p)
+        replaced_sampling.refuse_sampling_elsewhere(self._p)
 
     def refuse(self, error: Exception) -> None:
-        elsewhere.refuse_to_sample(self._p, error)
+        replaced_sampling.refuse_to_sample(self._p, error)
 
     def made_without_us(self) -> str:
-        return elsewhere.made_without_us(self._p)
+        return replaced_sampling.made_without_us(self._p)
 
     def arm(self, run: Run | None) -> None:
         """The sampler's methods are replaced on the instance, so that copies of a `p` know nothing of it; whichever is
@@ -84,7 +84,7 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
                 return run(SamplingPass(p, x, from_noise, kwargs), x,
                            lambda latents: original(p, latents, *args, **kwargs))
         except (BadSetting, BadPicture, CannotAct) as error:
-            raise elsewhere.refused(p, error) from None
+            raise replaced_sampling.refused(p, error) from None
 
     return indetail_sample
 

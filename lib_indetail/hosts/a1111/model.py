@@ -10,12 +10,12 @@ import torch
 from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, shared
 from torch import nn
 
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.hosts.a1111 import fingerprint
 from lib_indetail.hosts.a1111.attention import WebuiAttention
 from lib_indetail.hosts.a1111.conflicts import refuse
-from lib_indetail.hosts.a1111.guards import undisturbed, untiled
-from lib_indetail.hosts.a1111.tokens import tokens
+from lib_indetail.hosts.a1111.prompt_tokens import tokens
+from lib_indetail.hosts.a1111.undisturbed import undisturbed, untiled
 from lib_indetail.inversion.inverter import Model
 from lib_indetail.inversion.passes import for_each, plain_pass, timesteps_of
 from lib_indetail.noise.finite import VAE, finite

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from modules import processing, sd_samplers_common, shared
 
+from lib_indetail.hosts.a1111.cfg_denoiser import Evaluations
 from lib_indetail.hosts.a1111.controlnet import ControlNet
-from lib_indetail.hosts.a1111.evaluations import Evaluations
 from lib_indetail.hosts.a1111.model import HostModel
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.pictures.placing import Crop

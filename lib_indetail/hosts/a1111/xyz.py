@@ -13,8 +13,8 @@ from modules import scripts
 from PIL import Image
 
 from lib_indetail.ask.request import FURTHER, numbered
+from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import TASKS, Settings, preset
-from lib_indetail.ask.table import checked
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.hosts.a1111.indetail import arguments, change, switched_on
 from lib_indetail.hosts.a1111.job import Job

@@ -8,8 +8,8 @@ from lib_indetail.bank import recording
 from lib_indetail.hosts.a1111 import model as indetail_model
 from lib_indetail.hosts.a1111.runtime import runtime
 from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
-from lib_indetail.run import prepare as preparing
-from lib_indetail.run.preparer import Preparer
+from lib_indetail.run import preparation
+from lib_indetail.run.cached_preparation import Preparer
 
 
 class Probe:
@@ -151,7 +151,7 @@ def spy_on_records():
         return evaluations(self, *args)
 
     SamplingPass.evaluations = spied_evaluations
-    preparing.record_ahead = spied_ahead(preparing.record_ahead)
+    preparation.record_ahead = spied_ahead(preparation.record_ahead)
     read = recording.Recorder.bank
 
     def spied_bank(self, bank, sigma, x, timesteps):

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from lib_indetail.attention import hooks
 from lib_indetail.errors import InDetailError
 from lib_indetail.hosts.a1111 import model as indetail_model
+from lib_indetail.hosts.a1111.denoiser_rows import rows
 from lib_indetail.hosts.a1111.job import Job
-from lib_indetail.hosts.a1111.rows import rows
 from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.run import sampled
+from lib_indetail.run import sampling_pass
 from lib_indetail.run.host import Frame
 from lib_indetail.webui import indetail
 
@@ -174,9 +174,9 @@ def add_routes(_, app: FastAPI):
             rows = text["crossattn"] if isinstance(text, dict) else text
             return rows.expand(len(cond), -1, -1), uncond
 
-        original = sampled.Generation
-        sampled.Generation = partial(original, texts=instead)
-        probe.restore = lambda: setattr(sampled, "Generation", original)
+        original = sampling_pass.Generation
+        sampling_pass.Generation = partial(original, texts=instead)
+        probe.restore = lambda: setattr(sampling_pass, "Generation", original)
         return {}
 
     @app.post("/probe/plain-attention")

@@ -13,8 +13,8 @@ from modules import sd_samplers_common, shared
 from lib_indetail.attention.rows import RowCursor
 from lib_indetail.hosts.a1111.conflicts import suspects
 from lib_indetail.hosts.a1111.controlnet import ControlNet
+from lib_indetail.hosts.a1111.denoiser_rows import rows
 from lib_indetail.hosts.a1111.model import HostModel
-from lib_indetail.hosts.a1111.rows import rows
 from lib_indetail.noise.schedule import changed_clean, changed_noise
 from lib_indetail.run.host import Change, Evaluation, Texts
 

@@ -9,10 +9,10 @@ from functools import partial
 import torch
 
 from lib_indetail.errors import CannotAct, Interrupted
+from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Change, Host, Job, Model, Pass
 from lib_indetail.run.prepared import Prepared
-from lib_indetail.run.preparer import Preparer
 from lib_indetail.run.session import Session
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import is_wanted_in, wishes

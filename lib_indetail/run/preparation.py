@@ -12,7 +12,7 @@ import torch
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.bank.ahead import banks_read, record_ahead, rows_at_once
-from lib_indetail.bank.branches import RecordPass
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.bank.recording import listened
 from lib_indetail.inversion.inverter import Inverter

@@ -13,13 +13,13 @@ from PIL import Image
 from lib_indetail.ask.request import of_picture
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.kept.cache import Cache
-from lib_indetail.kept.chains import ChainStore
+from lib_indetail.kept.chain_files import ChainStore
 from lib_indetail.noise.chain import Chain
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.pictures.placing import reading_mask
-from lib_indetail.run import keys
+from lib_indetail.run import cache_keys
 from lib_indetail.run.host import Host, Model
-from lib_indetail.run.prepare import THE_PROMPT, Kept, Read, passes_of, prepare, texts_of
+from lib_indetail.run.preparation import THE_PROMPT, Kept, Read, passes_of, prepare, texts_of
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import Pictured
@@ -56,7 +56,7 @@ class Preparer:
         self._host.tell(f"encoding {name}")
         latent, read = self.clean_latent(model, fitted.picture), texts_of(model, wish)
         memory = self._memory(model, wish, latent, read, set() if run is None else run)
-        key = keys.of_chain(model, wish.settings, latent, read.text, wish.sigmas)
+        key = cache_keys.of_chain(model, wish.settings, latent, read.text, wish.sigmas)
         prepared = prepare(self._host, model, wish, latent, read, memory, self._kept(model, key), name, take,
                            partial(self._keep, key))
         return dataclasses.replace(prepared, note=prepared.note + crop_warning(fitted.lost))
@@ -71,7 +71,7 @@ class Preparer:
         return dataclasses.replace(prepared, passes=inside, outside=outside, memory=memory)
 
     def clean_latent(self, model: Model, picture: Image.Image) -> torch.Tensor:
-        key = keys.of_latent(model, picture)
+        key = cache_keys.of_latent(model, picture)
         latent = self._latents.get(key)
         if latent is None:
             latent = model.encode(picture_tensor(picture)).cpu()
@@ -81,8 +81,8 @@ class Preparer:
     def _memory(self, model: Model, wish: Wish, latent: torch.Tensor, read: Read, run: set[Hashable],
                 of_another: Chain | None = None) -> BankMemory:
         """`of_another` is the chain if another model has made it."""
-        key = keys.of_banks(model, wish.settings, latent, wish.sigmas, read.text, read.empty)
-        return BankMemory(self._banks, (key, of_another and keys.of_latents(of_another)), run)
+        key = cache_keys.of_banks(model, wish.settings, latent, wish.sigmas, read.text, read.empty)
+        return BankMemory(self._banks, (key, of_another and cache_keys.of_latents(of_another)), run)
 
     def _kept(self, model: Model, key: Hashable) -> Kept | None:
         chain = self._chains.get(key)
