@@ -13,7 +13,7 @@ from safetensors import safe_open
 from embedded.checkpoint import CHECKPOINT, load_model
 from embedded.materials.autoencoder import SIZES
 from embedded.materials.composite import CONTRAST, ZOOMS, draw
-from embedded.materials.judge import inside_mask
+from embedded.materials.judge import inside_mask, seen_through
 from embedded.materials.measure import trials
 from embedded.materials.parts import MOST_BYTES, SHEET, WEIGHTS, join, load_judge
 from embedded.materials.sampling import Lots, captions
@@ -59,6 +59,14 @@ def test_about_forty_tiles_are_held_out_by_family(stock):
     assert 36 <= int(stock.unseen.sum()) <= 44
     assert not families & {family for family, unseen in zip(stock.families, stock.unseen.tolist(), strict=True)
                            if not unseen}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 12, 24])
+def test_of_two_pictures_of_a_material_never_both_go_through_the_autoencoder(batch):
+    first, second = torch.zeros(2 * batch, dtype=torch.bool).index_fill(
+        0, torch.arange(2 * batch)[seen_through(batch)], True).chunk(2)
+    assert not (first & second).any() and second.any()
+    assert batch < 2 or not second.all()
 
 
 def test_training_meets_no_held_out_material_and_no_held_out_pair(stock):

@@ -59,6 +59,12 @@ def _within(features: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor,
     return mean, deviation
 
 
+def seen_through(batch: int) -> slice:
+    """Which of two times `batch` pictures go through the autoencoder: of some pairs the second, and of none both, so
+    that its traces are no sign of a material, and a decoded picture is compared with a clean one as `measure` does."""
+    return slice(batch, None, 2)
+
+
 def train(stock: Stock, work: Path, clock: Clock, batch: int, vae: nn.Module) -> MaterialJudge:
     """Silhouettes by name; materials by contrast: two pictures of a tile are alike, those of others are not. A part
     is seen through the autoencoder, as what is measured will be."""
@@ -67,11 +73,10 @@ def train(stock: Stock, work: Path, clock: Clock, batch: int, vae: nn.Module) ->
     stage, lots = Stage("judge", work, {"judge": judge}, clock, rate=1.5e-3), Lots(stock)
 
     def loss_of(lot: torch.Generator, progress: float) -> dict[str, torch.Tensor]:
-        tiles, shapes = lots.seen(batch, lot)
-        other = lots.seen(batch, lot)[1]
-        both = torch.cat([shapes, other]).to(stock.device)
+        tiles, shapes, others = lots.couples(batch, lot, share=1.0)
+        both = torch.cat([shapes, others]).to(stock.device)
         pictures = draw(stock, tiles.repeat(2), both.cpu(), lot, plain=1.0).pictures * 2 - 1
-        through = slice(0, len(pictures), 4)
+        through = seen_through(batch)
         with torch.no_grad():
             pictures[through] = vae.decode(vae.encode(pictures[through]).mode()).clamp(-1, 1)
         named, material = judge(pictures + 0.03 * torch.randn_like(pictures))
