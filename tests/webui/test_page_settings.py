@@ -142,7 +142,7 @@ def test_send_to_img2img_takes_everything_along(person, made):
 def plot(person, *axes: tuple[str, str]) -> None:
     """Fill in the X/Y/Z plot and generate."""
     person.choose("#txt2img_script_container #script_list", "X/Y/Z plot")
-    for name, (label, values) in zip("xy", axes, strict=True):
+    for name, (label, values) in zip("xy", axes, strict=False):
         person.choose(f"#script_txt2img_xyz_plot_{name}_type", f"[InDetail] {label}")
         person.page.wait_for_timeout(700)
         person.fill_late(f"#script_txt2img_xyz_plot_{name}_values textarea", values)
