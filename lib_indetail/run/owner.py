@@ -19,6 +19,7 @@ from lib_indetail.kept.picture_files import PictureStore
 from lib_indetail.pictures.folder import PictureFolder
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.host import Host, Job
+from lib_indetail.run.plotted import Plotted
 from lib_indetail.run.recent_sentences import Told
 from lib_indetail.run.sampling_pass import Sampled
 from lib_indetail.run.session import Session, copied
@@ -42,7 +43,7 @@ class Owner:
         self.preparer = Preparer(host, self.latents, self.chains, self.banks, self.store)
         self.presets = Presets(lambda: host.folder(PRESETS))
         self.folder = PictureFolder(lambda: host.folder(host.option("indetail_folder")))
-        self.told = Told()
+        self.told, self.plotted = Told(), Plotted()
         self.kept = PictureStore(lambda: host.folder(KEPT), lambda: self._mb("indetail_keep_mb"))
 
     def begin(self, job: Job, args: Sequence[Any]) -> None:

@@ -14,8 +14,7 @@ from lib_indetail.run.extras import Extras
 class Session:
     """`given` are the arguments that `request` was made of. `passed` says that the batch at hand was sampled through
     us, `claims` that the infotext names us, `skipped` that it goes on without InDetail, `error` why it is refused.
-    `begun` is False while only the arguments were looked at; `axes` are values of settings that a plot will go over, by
-    name."""
+    `begun` is False while only the arguments were looked at."""
 
     given: Sequence[Any] = ()
     request: Request = field(default_factory=Request)
@@ -24,7 +23,6 @@ class Session:
     passed: bool = False
     claims: bool = True
     skipped: bool = False
-    axes: dict[str, list] = field(default_factory=dict)
     error: Exception | None = None
 
     def is_of(self, given: Sequence[Any]) -> bool:

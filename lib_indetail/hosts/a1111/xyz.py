@@ -17,12 +17,10 @@ from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import TASKS, Settings, preset
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.hosts.a1111.indetail import arguments, change, switched_on
-from lib_indetail.hosts.a1111.job import Job
 from lib_indetail.hosts.a1111.refusal import refusal
 from lib_indetail.hosts.a1111.runtime import runtime
 from lib_indetail.hosts.a1111.saying import say
 from lib_indetail.pictures.folder import PictureFolder
-from lib_indetail.run.session import Session
 
 PREFIX = "[InDetail] "
 PICTURE_COST, INVERSION_COST = 0.9, 0.5
@@ -157,12 +155,8 @@ def _confirm_tasks(p, values: list[str]) -> None:
 
 def _confirm_together(p, values: list, name: str) -> None:
     """Every combination with the axes confirmed before; which picture there will be is not known yet."""
-    job = Job(p)
-    job.state = job.state or Session()
-    axes = job.state.axes
-    axes[name] = values
-    for cell in itertools.product(*axes.values()):
-        runtime.request(arguments(p), {**dict(zip(axes, cell, strict=True)), "image": _ANY_PICTURE})
+    for cell in runtime.plotted.cells(p, name, values):
+        runtime.request(arguments(p), {**cell, "image": _ANY_PICTURE})
 
 
 def _steps_beyond(values: list[float], high: float) -> bool:
