@@ -73,8 +73,8 @@ def test_black_output_masks_are_plain_beside_controlnet_units(controlled, pictur
     fields = {**units({}), **BESIDE_UNITS[job]}
     count = fields.get("batch_size", 1)
     wish = {"image": picture, **WISH, "output_mask": BLACK, "images": [{"image": other, "output_mask": BLACK}]}
-    made = controlled.make(indetail=wish, **fields)[:count]
-    assert [difference(*pair) for pair in zip(controlled.make(**fields), made, strict=True)] == [0] * count
+    made, plain = (controlled.make(indetail=each, **fields)[:count] for each in (wish, None))
+    assert [difference(*pair) for pair in zip(plain, made, strict=True)] == [0] * count
 
 
 @pytest.mark.parametrize("batch", [dict(batch_size=3), dict(n_iter=3), dict(batch_size=2, n_iter=2)], ids=str)
@@ -87,7 +87,7 @@ def test_one_per_image_and_cycled_over_a_whole_job(host, picture, other, batch):
     for spread, wanted in (("one per image", [first, second, plain, plain]), ("cycled", [first, second] * 2)):
         made = host.make(indetail={"image": picture, **WISH, "spread": spread, "images": images}, **batch)
         assert [difference(png, of[i]) <= 1
-                for i, (png, of) in enumerate(zip(made, wanted, strict=True))] == [True] * number
+                for i, (png, of) in enumerate(zip(made, wanted[:number], strict=True))] == [True] * number
 
 
 def test_a_picture_that_no_image_of_a_batch_reads_is_not_inverted(host, picture, other):
