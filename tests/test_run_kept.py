@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.pictures.convert import picture_tensor
+from lib_indetail.pictures.opening import decoded_picture
 from tests.fake_host import SIZE, FakeHost, FakeModel, Frame
 from tests.frozen.wishes import picture
 
@@ -19,6 +21,14 @@ def host(tmp_path):
 
 def note(made) -> str:
     return made.job.texts[0]
+
+
+def test_the_latent_of_a_picture_is_what_the_model_makes_of_it_also_out_of_the_cache(host):
+    given = decoded_picture(WISH["image"])
+    wanted = FakeModel().encode(picture_tensor(given))
+    found = [host.owner.preparer.clean_latent(host.loaded, given) for _ in range(2)]
+    assert all(torch.equal(latent, wanted) for latent in found) and host.loaded.encoded == 1
+    assert not torch.equal(wanted, wanted.flip(-1))
 
 
 def test_a_second_generation_inverts_and_reads_nothing(host):
