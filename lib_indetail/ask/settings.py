@@ -23,11 +23,18 @@ RESIZE_MODES = ("crop", "stretch", "fit")
 HIRES_PASSES = ("both", "first", "second")
 SIDES = ("positive", "negative")
 SPREADS = ("all on every image", "one per image", "cycled")
+ALL, MOST_LEVELS = "all", 100
 INPAINT_REFERENCES = ("whole picture", "same part")
 
 
 def _over_the_pass(label: str, text: str) -> None:
     curve(label, text, 1.0, Window(0.0, 1.0))
+
+
+def _count_or_all(label: str, text: str) -> None:
+    if text != ALL and not (text.isdecimal() and 1 <= int(text) <= MOST_LEVELS):
+        raise BadSetting(f"must be {ALL}, or a whole number from 1 to {MOST_LEVELS}, not {reprlib.repr(text)}.", label,
+                         text)
 
 
 def _in_the_second_pass(label: str, text: str) -> None:
@@ -156,6 +163,11 @@ class Settings:
         "Where a part of an image is inpainted at full size: show the whole picture, or the same part of it.",
         advanced=True)
 
+    levels: str = varying(
+        "Levels", ALL, _count_or_all, (ALL,), "InDetail levels",
+        "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. Fewer "
+        "take less time and memory. All, as in the paper: at each level that is sampled.")
+
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             value = checked(setting, getattr(self, setting.name))
@@ -198,6 +210,17 @@ class Settings:
         """As they are in the second pass of a hires fix."""
         return dataclasses.replace(self, strength_schedule=self.hires_strength or self.strength_schedule,
                                    lambda_schedule=self.hires_lambda or self.lambda_schedule)
+
+    @property
+    def level_count(self) -> int | None:
+        """None: all that are sampled."""
+        return None if self.levels == ALL else int(self.levels)
+
+    @property
+    def bounds(self) -> list[float]:
+        """The positions at which something ends that is read otherwise, from start to end."""
+        inner = {u for u in (self.replacement_until, self.stratified_until) if self.start < u < self.end}
+        return [self.start, *sorted(inner), self.end]
 
     @property
     def acts(self) -> bool:

@@ -72,7 +72,9 @@ class InDetailHooks:
         """One evaluation of the denoiser at noise level `sigma` and position `u`. Gives what follows its rows through
         the UNet: of a list of them, a cursor."""
         if sigma != self._sigma:
-            self._sigma, self._banks = sigma, {}
+            self._banks = {bank: layers for bank, layers in self._banks.items()
+                           if self._recorder.level(bank, sigma) == self._recorder.level(bank, self._sigma)}
+            self._sigma = sigma
         self._cursor, self._u = RowCursor(rows) if isinstance(rows, Sequence) else rows, u
         if self._watch:
             self._watch.begins(sigma, list(self._layers))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lib_indetail.bank.levels import Levels
 from lib_indetail.bank.memory import Memory
 
 RecordPass = Callable[[torch.Tensor, torch.Tensor], object]
@@ -22,6 +23,8 @@ class Branch:
     blocks: in which layers, see `layers.BLOCKS`.
     memory: banks that were recorded before; it knows this one by `text`, which says nothing of where the picture
         stands among others.
+    levels: those that are recorded, where not all are that are sampled; then `timestep(sigma)` is what the UNet is fed
+        at one of them.
     """
 
     latent_at: Callable[[float], torch.Tensor]
@@ -29,9 +32,16 @@ class Branch:
     text: str
     blocks: str = "decoder"
     memory: Memory | None = None
+    levels: Levels | None = None
+    timestep: Callable[[float], float] | None = None
+
+    def level(self, sigma: float) -> float:
+        """At which it is recorded for those that read it at `sigma`."""
+        return self.levels.read_at(sigma) if self.levels else sigma
 
 
 def branches(latent_at: Callable[[float], torch.Tensor], passes: Mapping[str, RecordPass], blocks: str = "decoder",
-             memory: Memory | None = None) -> dict[str, Branch]:
+             memory: Memory | None = None, levels: Levels | None = None,
+             timestep: Callable[[float], float] | None = None) -> dict[str, Branch]:
     """Of one picture, by bank."""
-    return {bank: Branch(latent_at, run, bank, blocks, memory) for bank, run in passes.items()}
+    return {bank: Branch(latent_at, run, bank, blocks, memory, levels, timestep) for bank, run in passes.items()}

@@ -95,22 +95,28 @@ class Recorder:
         self._arriving = {bank: OneAhead(branch.memory) for bank, branch in branches.items() if branch.memory}
 
     def bank(self, bank: str, sigma: float, x: torch.Tensor, timesteps: torch.Tensor) -> Recorded:
-        """The bank's keys and values at noise level `sigma`, for a UNet call with `x` and `timesteps`.
+        """The bank's keys and values that are read at noise level `sigma`, for a UNet call with `x` and `timesteps`.
 
         Raises CannotAct if the call is on another size than the image latent.
         """
         branch = self._branches[bank]
-        latent = branch.latent_at(sigma).to(x)
+        level = branch.level(sigma)
+        latent = branch.latent_at(level).to(x)
         if latent.shape[-2:] != x.shape[-2:]:
             raise CannotAct(f"{{someone}} runs the UNet on a size of its own ({_size(x)} instead of {_size(latent)} "
                             "latent cells), as tiles do")
         arriving = self._arriving.get(bank)
-        layers = arriving.recall(branch.text, sigma, x.device) if arriving else None
+        layers = arriving.recall(branch.text, level, x.device, branch.levels) if arriving else None
         if layers is None:
-            layers = self._run(bank, latent, timesteps[:1])
+            fed = torch.full_like(timesteps[:1], branch.timestep(level)) if branch.levels else timesteps[:1]
+            layers = self._run(bank, latent, fed)
             if branch.memory:
-                branch.memory.keep(branch.text, sigma, layers)
+                branch.memory.keep(branch.text, level, layers)
         return layers
+
+    def level(self, bank: str, sigma: float) -> float:
+        """At which the bank is recorded that is read at `sigma`."""
+        return self._branches[bank].level(sigma)
 
     def records(self, bank: str, layer: str) -> bool:
         """Whether it is recorded in the layer of that name."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from lib_indetail.bank.levels import Levels
 from lib_indetail.bank.memory import Memory, Recorded
 
 
@@ -39,15 +40,16 @@ class OneAhead:
         self._memory, self._transfer = memory, transfer
         self._coming: dict[str, tuple[Recorded, Transfer]] = {}
 
-    def recall(self, bank: str, sigma: float, device: torch.device) -> Recorded | None:
-        """The layers' keys and values [1, tokens, C'] on the device, or None."""
+    def recall(self, bank: str, sigma: float, device: torch.device, levels: Levels | None = None) -> Recorded | None:
+        """The layers' keys and values [1, tokens, C'] on the device, or None. `levels` are those that will be asked
+        for, where not all are that are there."""
         layers = self._memory.recall(bank, sigma)
         sent, transfer = self._coming.pop(bank, (None, None))
         if layers is None:
             return None
         if sent is not layers:
             transfer = self._transfer(layers, device)
-        self._begin(bank, self._memory.below(bank, sigma), device)
+        self._begin(bank, levels.below(sigma) if levels else self._memory.below(bank, sigma), device)
         return transfer.arrived()
 
     def forget(self) -> None:

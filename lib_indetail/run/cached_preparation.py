@@ -56,7 +56,7 @@ class Preparer:
         self._host.tell(f"encoding {name}")
         latent, read = self.clean_latent(model, fitted.picture), texts_of(model, wish)
         memory = self._memory(model, wish, latent, read, set() if run is None else run)
-        key = cache_keys.of_chain(model, wish.settings, latent, read.text, wish.sigmas)
+        key = cache_keys.of_chain(model, wish.settings, latent, read.text, wish.nodes(model.schedule))
         prepared = prepare(self._host, model, wish, latent, read, memory, self._kept(model, key), name, take,
                            partial(self._keep, key))
         return dataclasses.replace(prepared, note=prepared.note + crop_warning(fitted.lost))
@@ -81,7 +81,7 @@ class Preparer:
     def _memory(self, model: Model, wish: Wish, latent: torch.Tensor, read: Read, run: set[Hashable],
                 of_another: Chain | None = None) -> BankMemory:
         """`of_another` is the chain if another model has made it."""
-        key = cache_keys.of_banks(model, wish.settings, latent, wish.sigmas, read.text, read.empty)
+        key = cache_keys.of_banks(model, wish.settings, latent, wish.nodes(model.schedule), read.text, read.empty)
         return BankMemory(self._banks, (key, of_another and cache_keys.of_latents(of_another)), run)
 
     def _kept(self, model: Model, key: Hashable) -> Kept | None:

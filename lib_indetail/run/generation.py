@@ -113,7 +113,7 @@ class Generation:
         prepared = self._prepared
         if model.unet is not self._begun_with.unet and self._anew:
             prepared = self._anew(model, prepared)
-        branches = {bank: branch for each in prepared for bank, branch in each.branches(model.schedule).items()}
+        branches = {bank: branch for each in prepared for bank, branch in each.branches(model).items()}
         planner = self._planner or Planner([each.reader(model.unet) for each in prepared])
         self._hooks = InDetailHooks(model.unet, branches, planner, model.attention, self.watch).__enter__()
         self._model = model

@@ -73,7 +73,8 @@ def prepare(host: Host, model: Model, wish: Wish, latent: torch.Tensor, read: Re
         if keep:
             keep(kept.chain)
     note = kept.note + (_read_ahead(host, model, wish, kept.chain, outside, memory, name) if memory else "")
-    return Prepared(wish.settings, kept.chain, latent, inside, outside, memory, wish.number, take, wish.put,
+    levels = wish.levels(model.schedule)
+    return Prepared(wish.settings, kept.chain, latent, inside, outside, memory, levels, wish.number, take, wish.put,
                     wish.images, note)
 
 
@@ -84,15 +85,18 @@ def _inverted(host: Host, model: Model, wish: Wish, latent: torch.Tensor, outsid
     memory = memory or BankMemory(Cache(lambda: 0), None)
     with host.progress(f"inverting {name}") as report, model.ready(), listened(layers, memory, IMAGE) as hearing:
         inverter = Inverter(model.schedule, model.prediction, report, host.interrupted, model.timestep)
-        records = not settings.inversion_offset and memory.missing(IMAGE, wish.sigmas)
-        chain = prepare_chain(settings, inverter, outside[IMAGE], latent, wish.sigmas, hearing if records else None)
+        nodes = wish.nodes(model.schedule)
+        records = not settings.inversion_offset and memory.missing(IMAGE, nodes)
+        chain = prepare_chain(settings, inverter, outside[IMAGE], latent, nodes, hearing if records else None)
     return Kept(chain, f"{THE_PROMPT} was inverted in {time.monotonic() - begun:.1f} s")
 
 
 def _read_ahead(host: Host, model: Model, wish: Wish, chain: Chain, outside: Mapping[str, Noise], memory: BankMemory,
                 name: str) -> str:
     """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it. In words."""
-    wanted = banks_read(planner(wish.settings), wish.positions(model.schedule))
+    levels = wish.levels(model.schedule)
+    wanted = {bank: levels.needed(sigmas) if levels else sigmas
+              for bank, sigmas in banks_read(planner(wish.settings), wish.positions(model.schedule)).items()}
 
     def absent() -> int:
         return sum(len(memory.absent(bank, sigmas)) for bank, sigmas in wanted.items())

@@ -14,19 +14,21 @@ from lib_indetail.attention.algebra import PerToken
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.attention.masks import token_mask, token_means
 from lib_indetail.bank.image_branch import Branch, RecordPass, branches
+from lib_indetail.bank.levels import Levels
 from lib_indetail.bank.memory import Memory
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, Reader
 from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE
+from lib_indetail.run.host import Model
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """An inverted picture. `chain` are its noised latents and `clean` the one that they began with, [1, C, h, w];
     `passes` show one of them to the UNet within a call of the host's, by bank, and `outside` out of one; `memory` keeps
-    what was recorded.
+    what was recorded; `levels` are those that are, where not all are that are sampled.
     `take` [h, w] says how far each cell may be read (None: all), `put` [h, w] where in the new image it acts (None:
     everywhere), `images` for which images of the batch (None: all). `note` says what it took."""
 
@@ -36,6 +38,7 @@ class Prepared:
     passes: Mapping[str, RecordPass]
     outside: Mapping[str, Noise]
     memory: Memory | None = None
+    levels: Levels | None = None
     number: int = 1
     take: torch.Tensor | None = None
     put: torch.Tensor | None = None
@@ -53,10 +56,11 @@ class Prepared:
         return Reader(self.settings, *self.banks.values(), _per_token(self.take),
                       None if self.put is None else token_means(self.put), self.images, weights)
 
-    def branches(self, schedule: NoiseSchedule) -> dict[str, Branch]:
+    def branches(self, model: Model) -> dict[str, Branch]:
         """How its banks are recorded, by what they are called beside the others."""
-        latent_at = shown_at(self.chain, self.settings, schedule)
-        alone = branches(latent_at, self.passes, self.settings.reading_blocks, self.memory)
+        latent_at = shown_at(self.chain, self.settings, model.schedule)
+        alone = branches(latent_at, self.passes, self.settings.reading_blocks, self.memory, self.levels,
+                         model.timestep)
         return {self.banks[name]: branch for name, branch in alone.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lib_indetail.ask.settings import Settings
+from lib_indetail.bank.levels import Levels, chosen
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
@@ -33,7 +34,21 @@ class Wish:
         """Where in the new image it acts, by latent cell [h, w]; None: everywhere."""
         return None
 
+    def levels(self, schedule: NoiseSchedule) -> Levels | None:
+        """Those that are recorded; None: all that are sampled."""
+        count = self.settings.level_count
+        return None if count is None else chosen(count, schedule, self._first(schedule), self.settings.bounds)
+
+    def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
+        """Those of the one-pass kinds of inversion."""
+        levels = self.levels(schedule)
+        return tuple(self.sigmas) if levels is None else levels.recorded
+
     def positions(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
         """The own noise levels, each with its position in the pass."""
-        first = FULL_NOISE if self.from_noise or not self.sigmas else schedule.timestep(self.sigmas[0])
+        first = self._first(schedule)
         return [(sigma, position(schedule.timestep(sigma), first)) for sigma in self.own]
+
+    def _first(self, schedule: NoiseSchedule) -> float:
+        """The timestep at which the pass begins."""
+        return FULL_NOISE if self.from_noise or not self.sigmas else schedule.timestep(self.sigmas[0])
