@@ -50,13 +50,13 @@ def test_a_task_brings_its_own_values_and_a_wish_stands_above_them():
 
 
 def test_what_the_older_commit_does_not_know_goes_to_the_newer_alone(monkeypatch):
-    newer = {**KNOWN, "settings": [*KNOWN["settings"], {"name": "levels", "default": 6, "infotext": "InDetail levels"}]}
-    with pytest.raises(NotSaid, match="levels"):
+    newer = {**KNOWN, "settings": [*KNOWN["settings"], {"name": "newest", "default": 6, "infotext": "InDetail newest"}]}
+    with pytest.raises(NotSaid, match="newest"):
         added(KNOWN, newer)
-    monkeypatch.setitem(asking.AS_BEFORE, "levels", 0)
-    assert added(KNOWN, newer) == {"levels": 0} and added(newer, newer) == {}
-    assert in_full({}, KNOWN, {"levels": 0})["levels"] == 0
-    by_position = sent("by position", {"levels": 0})["alwayson_scripts"]["InDetail"]["args"]
+    monkeypatch.setitem(asking.AS_BEFORE, "newest", 0)
+    assert added(KNOWN, newer) == {"newest": 0} and added(newer, newer) == {}
+    assert in_full({}, KNOWN, {"newest": 0})["newest"] == 0
+    by_position = sent("by position", {"newest": 0})["alwayson_scripts"]["InDetail"]["args"]
     assert by_position[-1] == 0 and len(by_position) == len(POSITIONS) + 1
 
 

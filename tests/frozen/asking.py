@@ -50,10 +50,7 @@ def in_full(wish: Mapping[str, Any], older: Known, more: Mapping[str, Any]) -> d
 def by_position(wish: Mapping[str, Any], known: Known, more: Mapping[str, Any]) -> list[Any]:
     """As the page sends it: in the older commit's order, and what that one lacks behind."""
     values = {"enabled": True, "show": [], **named(known), **wish}
-    order = known["order"]
-    first_further = next(at for at, name in enumerate(order) if name.endswith(" 2"))
-    arguments = [values.get(name) for name in order[:first_further]]
-    return [*arguments, *([None] * (len(order) - first_further) if more else ()), *more.values()]
+    return [*(values.get(name) for name in known["order"]), *more.values()]
 
 
 def body(frozen: Frozen, older: Known, more: Mapping[str, Any], axes: Sequence[str],
