@@ -18,7 +18,8 @@ from tests.frozen.wishes import picture
 SCHEDULE = NoiseSchedule(alphas_cumprod())
 WISH = {"image": picture(0, 64, 64), "nodes": 4}
 NODES = list(range(950, 0, -100))  # ten steps
-HIRES = [{"title": "first pass", "nodes": NODES}, {"title": "second pass", "from_noise": False, "nodes": [401, 301, 201, 101]}]
+HIRES = [{"title": "first pass", "nodes": NODES},
+         {"title": "second pass", "from_noise": False, "nodes": [401, 301, 201, 101]}]
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def through_the_host(lines: dict) -> dict:
 
 
 SCHEDULES = ("linear", "cosine", "0:1", "0:0.7, 0.4:0.3,1:0", "0.25")
-VARYING = {"levels": ("1", "7", "100"), "block_weights": ("detail", "structure", "strong", "0:1, 0.5:0"), "hires_lambda": ("", "0.25", "linear")}
+VARYING = {"levels": ("1", "7", "100"), "block_weights": ("detail", "structure", "strong", "0:1, 0.5:0"),
+           "hires_lambda": ("", "0.25", "linear")}
 
 
 def restored(request: Request):
