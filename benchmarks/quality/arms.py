@@ -12,7 +12,7 @@ from typing import Any
 from lib_indetail.ask.presets import BUILT_IN
 from lib_indetail.ask.settings import Settings
 
-AUTHORS = Settings(nodes=50)
+AUTHORS = Settings(nodes=50, inversion="DDIM", levels="all")
 """Where ours differ from theirs; all other defaults are the paper's."""
 ALL = {"blocks": "all"}
 WHOLE = {"stratified_until": 1.0}
@@ -51,7 +51,8 @@ class Arm:
 
     @property
     def resolved(self) -> Settings:
-        return Settings.of({"nodes": AUTHORS.nodes, **self.settings}, self.task)
+        theirs = {name: getattr(AUTHORS, name) for name in ("nodes", "inversion", "levels")}
+        return Settings.of({**theirs, **self.settings}, self.task)
 
 
 def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +151,16 @@ def _kinds() -> dict[str, dict[str, Any]]:
             "re-noise": {"inversion": "re-noise"}}
 
 
+LEVELS = ("all", "10", "7", "5", "3")
+ALL_LEVELS = "all levels, DDIM"
+
+
+def _few_levels(blocks: Mapping[str, Any]) -> dict[str, Arm]:
+    """Keys and values of so many noise levels, by every kind of inversion: cheaper from row to row of a kind."""
+    return {f"{count} levels, {kind}": Arm({**blocks, "levels": count, "inversion": kind, "nodes": 20}, **USUAL)
+            for kind in ("DDIM", "one pass", "parallel") for count in LEVELS}
+
+
 def _search() -> dict[str, dict[str, Any]]:
     tried: dict[str, dict[str, Any]] = {
         "until 0.5": {"stratified_until": 0.5}, "until 1": {"stratified_until": 1.0},
@@ -217,6 +228,11 @@ PARTS: dict[str, Part] = {
                        "none (conflict-free)": _A_ALL[FREE]},
                       _rising(["the same image prompt (conflicting)", "another image prompt",
                                "none (conflict-free)"], "image")),
+    **{f"levels{name}": Part(
+        f"How many noise levels of the image prompt are recorded, with {what}; each step reads the nearest. DDIM "
+        "inversion has 20 nodes; the other kinds go over the recorded levels alone. 20 steps of DPM++ 2M Karras, on "
+        "the image prompts of the searches.", _few_levels(blocks), held_out=False, reference=ALL_LEVELS)
+       for name, what, blocks in (("", "the decoder's blocks", {}), (", all blocks", "all blocks", ALL))},
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
     "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",

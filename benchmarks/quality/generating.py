@@ -19,15 +19,20 @@ from embedded.pictures import Scene
 from embedded.samplers import schedule_of
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.received import Watcher
+from lib_indetail.bank.levels import Levels
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes, reconstruction_error
+from lib_indetail.inversion.kinds import LEVELS_AT_ONCE
 from lib_indetail.inversion.passes import as_model, plain_pass
 from lib_indetail.kept.cache import Cache
 from lib_indetail.methods.plans import IMAGE
 from lib_indetail.pictures.convert import picture_tensor
+from lib_indetail.run.host import Frame
 from lib_indetail.run.prepared import Prepared
+from lib_indetail.run.wish import Wish
 
 ROOM = 2**31
+NOWHERE = Frame(0, 0, 0)
 UNWANTED = Settings(side="negative", inversion_text="empty")
 
 
@@ -99,13 +104,15 @@ class Trials:
         if number != self._of:
             self._of, self._inverted = number, {}
             self._banks.clear()
-        levels = _levels(self._model, request) if settings.inversion in ("one pass", "parallel") or arm.anew else ()
-        key = (scene, settings.inversion, settings.nodes, settings.text_for(request.prompt), levels, arm.anew)
+        levels = _levels(self._model, request) if settings.inversion in LEVELS_AT_ONCE or arm.anew else ()
+        recorded = _recorded(self._model, settings)
+        nodes = recorded.recorded if recorded and settings.inversion in LEVELS_AT_ONCE else levels
+        key = (scene, settings.inversion, settings.nodes, settings.text_for(request.prompt), nodes, arm.anew)
         if key not in self._inverted:
             self._inverted[key] = self._prepared(scene, number, arm, settings, request, levels)
         known, kept = self._inverted[key], BankMemory(self._banks, (key, settings.reading_blocks,
                                                                    settings.inversion_offset))
-        return dataclasses.replace(known, settings=settings, memory=kept)
+        return dataclasses.replace(known, settings=settings, memory=kept, levels=recorded)
 
     def _prepared(self, scene: Scene, number: int, arm: Arm, settings: Settings, request: Request,
                   levels: tuple[float, ...]) -> Prepared:
@@ -116,6 +123,11 @@ class Trials:
             return image
         inverter = Inverter(self._model.schedule, self._model.prediction)
         return dataclasses.replace(image, chain=renoised_anew(inverter, clean, levels, number), settings=settings)
+
+
+def _recorded(model: LatentDiffusion, settings: Settings) -> Levels | None:
+    """The noise levels that are recorded of a pass from pure noise; None: all."""
+    return Wish(settings=settings, text="", frame=NOWHERE).levels(model.schedule)
 
 
 def _levels(model: LatentDiffusion, request: Request) -> tuple[float, ...]:
