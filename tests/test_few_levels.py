@@ -109,6 +109,13 @@ def test_a_second_pass_has_its_own(host):
     assert first == 2 and host.owner.counts()["levels"] > first
 
 
+def test_second_passes_of_other_numbers_of_steps_share_theirs(host):
+    host.generate({**WISH, "levels": 2}, passes=HIRES)
+    calls = len(host.loaded.own)
+    host.generate({**WISH, "levels": 2}, passes=[HIRES[0], {**HIRES[1], "nodes": [390, 260, 130]}])
+    assert len(host.loaded.own) == calls and host.owner.counts()["levels"] == 4
+
+
 def test_all_levels_are_as_before(host):
     assert torch.equal(host.generate(WISH).latents[0], host.generate({**WISH, "levels": "all"}).latents[0])
     assert host.owner.counts()["levels"] == 4

@@ -111,15 +111,26 @@ class Residual(nn.Module):
         return self.skip(x) + self.conv2(F.silu(self.norm2(h)))
 
 
-class Resized(nn.Module):
-    """To half the resolution, or to twice."""
+class Downsample(nn.Module):
+    """To half the resolution."""
 
-    def __init__(self, channels: int, up: bool):
+    def __init__(self, channels: int):
         super().__init__()
-        self.up, self.conv = up, nn.Conv2d(channels, channels, 3, stride=1 if up else 2, padding=1)
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
     def forward(self, x: torch.Tensor, emb: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0) if self.up else x)
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """To twice the resolution."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, emb: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0))
 
 
 class Steps(nn.ModuleList):
@@ -148,7 +159,7 @@ class UNet(nn.Module):
                 width = multiple * shape.channels
                 kept.append(width)
             if level < len(levels) - 1:
-                self.input_blocks.append(Steps([Resized(width, up=False)]))
+                self.input_blocks.append(Steps([Downsample(width)]))
                 kept.append(width)
         self.middle_block = Steps([*self._block(width, width, shape.middle), Residual(width, width, emb)])
         for level, (multiple, depth) in reversed(levels):
@@ -156,7 +167,7 @@ class UNet(nn.Module):
                 block = self._block(width + kept.pop(), multiple * shape.channels, depth)
                 width = multiple * shape.channels
                 if level and number == shape.blocks:
-                    block.append(Resized(width, up=True))
+                    block.append(Upsample(width))
                 self.output_blocks.append(block)
         self.out = nn.Sequential(Norm(width), nn.SiLU(), nn.Conv2d(width, 4, 3, padding=1))
 

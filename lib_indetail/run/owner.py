@@ -132,6 +132,11 @@ class Owner:
         """`Request.of` with a person's own presets."""
         return Request.of(args, changes, self.presets)
 
+    @property
+    def room(self) -> int:
+        """Bytes that there are for keys and values."""
+        return self._bank_budget()
+
     def found(self, wanted: str) -> Image.Image | None:
         """The picture or mask with that hash, as it was kept or as it lies in the picture folder."""
         try:

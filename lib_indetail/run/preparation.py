@@ -11,7 +11,7 @@ import torch
 
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
-from lib_indetail.bank.ahead import banks_read, record_ahead, rows_at_once
+from lib_indetail.bank.ahead import record_ahead, rows_at_once
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.bank.recording import listened
@@ -20,9 +20,10 @@ from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.kinds import prepare_chain
 from lib_indetail.inversion.passes import image_passes
 from lib_indetail.kept.cache import Cache
-from lib_indetail.methods.plans import IMAGE, planner
+from lib_indetail.methods.plans import IMAGE
 from lib_indetail.noise.chain import Chain
 from lib_indetail.run.host import Host, Model, Text
+from lib_indetail.run.needed import levels_read
 from lib_indetail.run.prepared import Prepared, shown_at
 from lib_indetail.run.wish import Wish
 
@@ -94,9 +95,7 @@ def _inverted(host: Host, model: Model, wish: Wish, latent: torch.Tensor, outsid
 def _read_ahead(host: Host, model: Model, wish: Wish, chain: Chain, outside: Mapping[str, Noise], memory: BankMemory,
                 name: str) -> str:
     """What the pass will read of the chain and nobody has recorded, as far as there is room to keep it. In words."""
-    levels = wish.levels(model.schedule)
-    wanted = {bank: levels.needed(sigmas) if levels else sigmas
-              for bank, sigmas in banks_read(planner(wish.settings), wish.positions(model.schedule)).items()}
+    wanted = levels_read(model, wish)
 
     def absent() -> int:
         return sum(len(memory.absent(bank, sigmas)) for bank, sigmas in wanted.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from PIL import Image
 
@@ -13,6 +13,7 @@ from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.opening import decoded
 from lib_indetail.pictures.placing import crop_loss
 from lib_indetail.run.cached_preparation import crop_warning
+from lib_indetail.run.needed import Need
 from lib_indetail.run.recent_sentences import Told
 
 ADVICE = {"structure-guided": " A ControlNet unit gives the structure; the authors use CFG scale 5."}
@@ -38,9 +39,11 @@ def sizes_with(number: int, picture: Image.Image | str | None, sizes: Sizes) -> 
 
 def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, resize: str = "crop",
               width: float = 0, height: float = 0, task: str = DEFAULT_TASK,
-              in_the_way: Callable[[], str | None] = lambda: None) -> str:
+              in_the_way: Callable[[], str | None] = lambda: None,
+              room: Callable[[Collection[int]], str] = lambda numbers: "") -> str:
     """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
-    that there is, `strength` is the first one's; `in_the_way` tells what keeps InDetail from acting at all."""
+    that there is, `strength` is the first one's; `in_the_way` tells what keeps InDetail from acting at all, `room` what
+    the pictures of these numbers will need (see `room_text`)."""
     is_refused = isinstance((sizes or {}).get(1), str)
     if not enabled:
         return line(words.OFF, is_refused=is_refused)
@@ -55,10 +58,22 @@ def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, re
     for number, size in acting.items():
         if isinstance(size, str):
             return line(size if number == 1 else f"Image prompt {number}: {size}", "error", is_refused)
-    return _going_to_invert(acting, int(width), int(height), resize, task)
+    return _going_to_invert(acting, int(width), int(height), resize, ADVICE.get(task, "") + room(acting))
 
 
-def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: str) -> str:
+def room_text(need: Need, room: int) -> str:
+    """What keys and values will take, and where they will be: `room` is what main memory has for them, in bytes."""
+    if not need.bytes:
+        return ""
+    takes = f"{_size(need.bytes)} of keys and values at {need.levels} noise level{'s' * (need.levels != 1)}"
+    if need.bytes <= room:
+        return f" It needs {takes}, kept in main memory."
+    if not room:
+        return f" It needs {takes}; none are kept, each is made while sampling."
+    return f" It needs {takes}; main memory keeps {_size(room)} of them, the others are made while sampling."
+
+
+def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, more: str) -> str:
     whose = {number: "it" if len(sizes) == 1 else f"image prompt {number}" for number in sizes}
     cuts = {number: crop_warning(crop_loss(size, width, height), whose[number]) if resize == "crop" else ""
             for number, size in sizes.items()}
@@ -68,7 +83,7 @@ def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, task: s
         said = f"{name} ({size[0]}x{size[1]}) will be inverted at {width}x{height}{cuts[number]}"
     else:
         said = f"{len(sizes)} image prompts will be inverted at {width}x{height}" + "".join(cuts.values())
-    return line(f"{said}.{ADVICE.get(task, '')}", "warning" if any(cuts.values()) else "ready")
+    return line(f"{said}.{more}", "warning" if any(cuts.values()) else "ready")
 
 
 def last_run(log: str, plan: str, told: Told) -> str:
@@ -95,3 +110,10 @@ def kept_text(counts: Mapping[str, int]) -> str:
 
 def _mb(size: int) -> str:
     return f"{size / 2**20:.1f} MB"
+
+
+def _size(size: int) -> str:
+    """In three digits."""
+    large = size >= 1000 * 2**20
+    amount = size / 2 ** (30 if large else 20)
+    return f"{amount:.{max(0, 3 - len(str(int(amount))))}f} {'GB' if large else 'MB'}"

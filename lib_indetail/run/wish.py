@@ -13,6 +13,9 @@ from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
 
+GRID = 50
+"""Timesteps."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
@@ -35,9 +38,11 @@ class Wish:
         return None
 
     def levels(self, schedule: NoiseSchedule) -> Levels | None:
-        """Those that are recorded; None: all that are sampled."""
+        """Those that are recorded; None: all that are sampled. Passes that begin at nearly the same noise share them:
+        other numbers of steps move a second pass's beginning."""
         count = self.settings.level_count
-        return None if count is None else chosen(count, schedule, self._first(schedule), self.settings.bounds)
+        first = max(GRID, GRID * round(self._first(schedule) / GRID))
+        return None if count is None else chosen(count, schedule, first, self.settings.bounds)
 
     def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
         """Those of the one-pass kinds of inversion."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,9 @@ from modules.ui_components import InputAccordion, ToolButton
 
 from lib_indetail.ask import words
 from lib_indetail.ask.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, SHOWN, numbered
-from lib_indetail.ask.settings import TASKS
+from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.errors import BadSetting, CannotAct
+from lib_indetail.hosts.a1111 import foreseen
 from lib_indetail.hosts.a1111.conflicts import standing_conflict
 from lib_indetail.hosts.a1111.page import pasting
 from lib_indetail.hosts.a1111.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
@@ -29,10 +31,13 @@ from lib_indetail.hosts.a1111.page.presets import PresetControls
 from lib_indetail.hosts.a1111.page.preview import preview
 from lib_indetail.hosts.a1111.page.report import report
 from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.run.status import kept_text, last_run, plan_text, sizes_with
+from lib_indetail.run.needed import need
+from lib_indetail.run.status import Sizes, kept_text, last_run, plan_text, room_text, sizes_with
 
 TABS = ("txt2img", "img2img")
-HOST = ("prompt", "width", "height", "gallery", "sampling", "scheduler")
+HOST = ("prompt", "gallery", *foreseen.CONTROLS)
+NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_offset", "passes", "side")
+"""Settings that what the bank will need depends on."""
 PICTURE_HEIGHT = 260
 
 
@@ -154,9 +159,11 @@ class Page:
                                            *self._in_order], [self.reconstruction, self.plan])
 
     def _wire_plan(self, host: dict[str, gr.components.Component]) -> None:
-        inputs = [self.enabled, self.sizes, self.settings["strength"], self.settings["resize"], host["width"],
-                  host["height"], self.task]
-        planning = dict(fn=_planned, inputs=inputs, outputs=self.plan, **QUIET)
+        of_the_host = {name: host[name] for name in foreseen.CONTROLS if name in host}
+        inputs = [self.enabled, self.sizes, self.settings["strength"], self.settings["resize"], self.task]
+        planning = dict(fn=partial(_planned, self.tab, list(of_the_host)), outputs=self.plan, **QUIET,
+                        inputs=[*inputs, *self._in_order, *of_the_host.values()])
+        inputs += [*of_the_host.values(), *(self.settings[name] for name in NEED)]
         for number in (1, *FURTHER):
             picture = self._fields["image" if number == 1 else numbered("image", number)]
             picture.change(partial(sizes_with, number), [picture, self.sizes], self.sizes,
@@ -166,8 +173,24 @@ class Page:
                 each.change(**planning)
 
 
-def _planned(*values: Any) -> str:
-    return plan_text(*values, in_the_way=standing_conflict)
+def _planned(tab: str, names: Sequence[str], enabled: bool, sizes: Sizes, strength: float, resize: str, task: str,
+             *values: Any) -> str:
+    """`values` are those of all settings, and behind them those of the host's controls of these names."""
+    settings, host = dict(zip(SETTINGS, values, strict=False)), dict(zip(names, values[len(SETTINGS):], strict=True))
+    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task, standing_conflict,
+                     lambda numbers: _room(tab, host, {**settings, **TASKS.get(task, {})}, numbers))
+
+
+def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], numbers: Collection[int]) -> str:
+    """What the first image prompt's settings need, for so many; nothing where no checkpoint is loaded yet, or where
+    the generation would be refused."""
+    model = foreseen.loaded()
+    try:
+        chosen = Settings.of(settings)
+        return "" if model is None else room_text(
+            need(model, foreseen.wished(tab, model, host, chosen, len(numbers))), runtime.room)
+    except (BadSetting, CannotAct):
+        return ""
 
 
 def _last_run(log: str, plan: str) -> str:
