@@ -10,6 +10,7 @@ import torch
 from benchmarks.results import machine, write
 from benchmarks.work import Work, in_precision
 from embedded.checkpoint import load_model
+from lib_indetail.ask.settings import Settings
 
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -17,10 +18,11 @@ TYPES = (torch.float32, torch.float16, torch.bfloat16)
 def differences(dtype: torch.dtype, device: torch.device, steps: int = 6) -> dict[str, float]:
     """Against a run whose levels were all recorded live."""
     unet = in_precision(load_model().unet.to(device), dtype)
-    work = Work(unet, 1, 16, steps, steps, device, dtype)
-    work.chain = work.inverted("DDIM", None).chain
+    settings = Settings(inversion="DDIM", levels="all", nodes=steps)
+    work = Work(unet, 1, 16, steps, steps, device, dtype, settings=settings)
+    work.chain = work.inverted(settings, None).chain
     live = work.without_bank()
-    ways = {"first run": work.warm, "warm": work.warm, "recorded ahead, in batches": work.cold("DDIM")}
+    ways = {"first run": work.warm, "warm": work.warm, "recorded ahead, in batches": work.cold()}
     made = {name: generate() for name, generate in ways.items()}
     return {name: float((latents - live).abs().max()) for name, latents in made.items()}
 

@@ -54,22 +54,24 @@ class Arms:
 
     def others(self) -> dict[str, Callable[[], None]]:
         return {"plain": self._make,
-                **{f"cold, {kind}": partial(self._cold, kind) for kind in ("one pass", "parallel")},
+                **{f"cold, {kind}": partial(self._cold, inversion=kind, levels="all")
+                   for kind in ("one pass", "parallel", "DDIM")},
                 **{f"reference_only, fidelity {fidelity:g}": partial(self._reference, fidelity)
                    for fidelity in (0.5, 1.0)}}
 
     def in_this_order(self) -> dict[str, Callable[[], None]]:
-        return {"cold, DDIM": partial(self._cold, "DDIM"), "warm": self._indetail, "no bank": self._without_bank}
+        return {"default": self._cold, "warm": self._indetail, "no bank": self._without_bank}
 
     def _make(self, **fields) -> None:
         self._host.make(**self._fields, **fields)
 
     def _indetail(self, **settings) -> None:
-        self._make(indetail={"image": self._picture, "nodes": self._steps, **settings})
+        """With the default, but for what is said."""
+        self._make(indetail={"image": self._picture, **settings})
 
-    def _cold(self, inversion: str) -> None:
+    def _cold(self, **settings) -> None:
         self._new_picture()
-        self._indetail(inversion=inversion)
+        self._indetail(**settings)
 
     def _without_bank(self) -> None:
         self._host.options(indetail_bank_mb=0)
@@ -118,7 +120,7 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", help="beside plain, cold with DDIM, warm and without a bank")
+    parser.add_argument("--only", nargs="+", help="beside plain, and the default cold, warm and without a bank")
     arguments = parser.parse_args()
     size = arguments.size or (512 if arguments.gpu else 256)
     if find_webui() is None or find_controlnet() is None:

@@ -16,6 +16,7 @@ from torch import nn
 from benchmarks.bounds import bounds, timed
 from benchmarks.results import machine, write
 from benchmarks.work import SD15, Work, random_unet
+from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.memory import BankMemory
 
 PLOT = Path(__file__).parent / "scale.png"
@@ -35,10 +36,10 @@ def case(unet: nn.Module, narrow: bool, rounds: int, device: torch.device, dtype
     """Every arm as a multiple of plain, and what is predicted, under "predicted warm" and so on."""
     if narrow and size > 256:
         steps, rounds = 2, 1
-    work = Work(unet, batch, size // 8, steps, steps, device, dtype)
+    work = Work(unet, batch, size // 8, steps, steps, device, dtype, settings=Settings(levels="all"))
     work.prepare()
     _fill(work, cached)
-    calls = dict(zip(ARMS, (work.plain, work.warm, work.without_bank, work.cold("one pass")), strict=True))
+    calls = dict(zip(ARMS, (work.plain, work.warm, work.without_bank, work.over_all_levels("one pass")), strict=True))
     seconds = {name: [] for name in calls}
     for turn in range(rounds):
         for name in list(calls)[::1 if turn % 2 == 0 else -1]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,7 +40,8 @@ class Work:
     """`batch` images of `cells` x `cells` latent cells in `steps` DDIM steps, with an image prompt or without.
 
     Weights and conditionings are random; that changes no cost. `take` is a mask of the image prompt, `remember` what
-    keeps its keys and values. `calls` counts rows of every UNet call.
+    keeps its keys and values; `settings` are those with which it is read, where an arm has none of its own. `calls`
+    counts rows of every UNet call.
     """
 
     unet: nn.Module
@@ -53,6 +53,7 @@ class Work:
     dtype: torch.dtype = torch.float32
     take: PerToken | None = None
     remember: type[BankMemory] = BankMemory
+    settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         self.schedule = NoiseSchedule(alphas_cumprod())
@@ -77,44 +78,64 @@ class Work:
         """The chain is there, and nothing is kept of what is recorded."""
         return self._sampled(self.read(self.chain))
 
-    def cold(self, inversion: str) -> Callable[[], torch.Tensor]:
+    def cold(self, settings: Settings | None = None) -> Callable[[], torch.Tensor]:
         """Nothing is there."""
         def run() -> torch.Tensor:
-            prepared = self.inverted(inversion, self.remember(Cache(lambda: 64 * 2**30), "picture"))
-            return self._sampled(dataclasses.replace(prepared, settings=Settings()))
+            memory = self.remember(Cache(lambda: 64 * 2**30), "picture")
+            return self._sampled(self.inverted(settings or self.settings, memory))
 
         return run
+
+    def over_all_levels(self, inversion: str) -> Callable[[], torch.Tensor]:
+        """`cold` as the paper has it: a recorded level for each that is sampled at."""
+        return self.cold(Settings(inversion=inversion, levels="all", nodes=self.nodes))
 
     def reference_only(self) -> torch.Tensor:
         """The cheapest form of its rule (fidelity 1): one row more at every step, which the cond rows of every block
         read."""
         chain = renoised_anew(Inverter(self.schedule), self.picture,
                               sorted(self.schedule.sigma(t) for t in self.timesteps), seed=1)
-        return self._sampled(self.read(chain, settings=Settings(blocks="all")), PlannedBy(RULES["reference_only 1"]))
+        return self._sampled(self.read(chain, settings=Settings(blocks="all", levels="all")),
+                             PlannedBy(RULES["reference_only 1"]))
 
     def prepare(self) -> None:
         """What `warm` and `without_bank` find."""
-        self.chain = self.inverted("DDIM", None).chain
+        self.chain = self.inverted(self.settings, None).chain
         self.warm()
 
-    def inverted(self, inversion: str, memory: BankMemory | None) -> Prepared:
+    def inverted(self, settings: Settings, memory: BankMemory | None) -> Prepared:
         """From the picture's latent; with a memory also read ahead."""
-        settings = Settings(inversion=inversion, nodes=self.nodes)
+        return prepare(Quiet(), _Model(self), self._wish(settings), self.picture,
+                       Read(self.text[:1], self.text[:1]), memory)
+
+    def _wish(self, settings: Settings) -> Wish:
         sigmas = tuple(self.schedule.sigma(t) for t in self.timesteps)
         frame = Frame(8 * self.cells, 8 * self.cells, self.steps)
-        wish = Wish(settings=settings, text="", frame=frame, sigmas=sigmas, own=sigmas)
-        return prepare(Quiet(), _Model(self), wish, self.picture, Read(self.text[:1], self.text[:1]), memory)
+        return Wish(settings=settings, text="", frame=frame, sigmas=sigmas, own=sigmas)
 
     def read(self, chain: Chain, memory: BankMemory | None = None, settings: Settings | None = None) -> Prepared:
         """An image prompt whose chain is there."""
         run = _Model(self).inside(self.text[:1], self.picture)
-        settings = settings or Settings()
-        return Prepared(settings, chain, self.picture, image_passes(settings, run, run), {}, memory)
+        settings = settings or self.settings
+        return Prepared(settings, chain, self.picture, image_passes(settings, run, run), {}, memory,
+                        self._wish(settings).levels(self.schedule))
 
     def generation(self, prepared: Prepared, planned: Planned | None = None) -> Generation:
         if planned is None and self.take is not None:
             planned = planner(prepared.settings, self.take)
         return Generation(_Model(self), [prepared], prepared.settings, planner=planned)
+
+    @torch.no_grad()
+    def in_turn(self, timed: Callable[[Callable[[], object]], float]) -> list[float]:
+        """Of each step warm, how many times plain it takes, measured one behind the other."""
+        ratios = []
+        with self.generation(self.read(self.chain, self.remember(self.bank, "picture"))) as generation:
+            for number, t in enumerate(self.timesteps):
+                calls = [lambda t=t: generation.evaluated(_Evaluation(self, self.noise, t)),
+                         lambda t=t: self.guided(self.noise, t)]
+                seconds = [timed(call) for call in calls[::1 if number % 2 else -1]][::1 if number % 2 else -1]
+                ratios.append(seconds[0] / seconds[1])
+        return ratios
 
     def read_by_rows(self, generation: Generation, t: int) -> torch.Tensor:
         """What the UNet makes of the rows in one evaluation, in which the cond rows read the image prompt."""

@@ -12,9 +12,9 @@ from lib_indetail.attention.masks import token_mask, token_means
 from lib_indetail.attention.per_layer import PerLayer
 from lib_indetail.bank.memory import BankMemory, Recorded, size_of
 
-EVERY = ("plain", "warm", "cold, DDIM", "cold, one pass", "no bank", "reference_only's rule")
-FEW = EVERY[:2]
-MOST = ("plain", "warm", "cold, DDIM", "no bank")
+EVERY = ("plain", "default", "warm", "no bank", "cold, DDIM", "cold, one pass", "reference_only's rule")
+FEW = ("plain", "warm")
+MOST = ("plain", "default", "warm", "no bank", "cold, DDIM")
 
 
 class OnTheDevice(BankMemory):

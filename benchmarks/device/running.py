@@ -66,9 +66,9 @@ def run(case: Case, device: torch.device, steps: int, limit: float) -> Ran:
 
 
 def _once(work: Work, arm: str, ran: Ran, counts: bool) -> torch.Tensor:
-    calls = {"plain": work.plain, "warm": work.warm, "no bank": work.without_bank,
+    calls = {"plain": work.plain, "default": work.cold(), "warm": work.warm, "no bank": work.without_bank,
              "reference_only's rule": torch.no_grad()(work.reference_only)}
-    call = calls.get(arm) or work.cold(arm.removeprefix("cold, "))
+    call = calls.get(arm) or work.over_all_levels(arm.removeprefix("cold, "))
     kept: list[torch.Tensor] = []
     work.calls.clear()
     if work.device.type == "cuda":

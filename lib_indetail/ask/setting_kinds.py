@@ -30,10 +30,21 @@ def text(label: str, default: str, infotext: str, help: str, advanced: bool = Fa
 
 
 def varying(label: str, default: str, check: Callable[[str, str], object], names: tuple[str, ...], infotext: str,
-            help: str):
-    """A number that varies: `check(label, text)` refuses what is none, and `names` are those with a name."""
+            help: str, beside: str = "points"):
+    """A number that varies: `check(label, text)` refuses what is none, `names` are those with a name, and `beside` them
+    stands what else it may be."""
     return field(default=default, metadata=dict(label=label, infotext=infotext, help=help, advanced=True, check=check,
-                                                names=names))
+                                                names=names, beside=beside))
+
+
+def count_or(name: str, label: str, default: str, highest: int, infotext: str, help: str):
+    """A whole number from 1 on, as text, or what has the name."""
+    def check(label: str, text: str) -> None:
+        if text != name and not (text.isdecimal() and 1 <= int(text) <= highest):
+            raise BadSetting(f"must be {name}, or a whole number from 1 to {highest}, not {reprlib.repr(text)}.", label,
+                             text)
+
+    return varying(label, default, check, (name,), infotext, help, f"1 .. {highest}")
 
 
 def no_such(kind: str, name: Any, known: Sequence[str]) -> BadSetting:
@@ -115,4 +126,4 @@ def _values(meta: Mapping[str, Any]) -> str:
         return ", ".join(meta["choices"])
     if "low" in meta:
         return f"{meta['low']} .. {meta['high']}"
-    return ", ".join((*(name or "empty" for name in meta["names"]), "points")) if "names" in meta else "any text"
+    return ", ".join((*(name or "empty" for name in meta["names"]), meta["beside"])) if "names" in meta else "any text"

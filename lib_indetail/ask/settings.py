@@ -11,7 +11,7 @@ from typing import Any
 
 from lib_indetail.ask.depth import PROFILES, profile
 from lib_indetail.ask.schedules import SHAPES, Curve, curve
-from lib_indetail.ask.setting_kinds import checked, choice, no_such, number, text, varying
+from lib_indetail.ask.setting_kinds import checked, choice, count_or, no_such, number, text, varying
 from lib_indetail.attention.layers import BLOCKS
 from lib_indetail.errors import BadSetting
 from lib_indetail.noise.window import Window
@@ -29,12 +29,6 @@ INPAINT_REFERENCES = ("whole picture", "same part")
 
 def _over_the_pass(label: str, text: str) -> None:
     curve(label, text, 1.0, Window(0.0, 1.0))
-
-
-def _count_or_all(label: str, text: str) -> None:
-    if text != ALL and not (text.isdecimal() and 1 <= int(text) <= MOST_LEVELS):
-        raise BadSetting(f"must be {ALL}, or a whole number from 1 to {MOST_LEVELS}, not {reprlib.repr(text)}.", label,
-                         text)
 
 
 def _in_the_second_pass(label: str, text: str) -> None:
@@ -88,6 +82,10 @@ class Settings:
         "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
         "How many noise levels the inversion visits; levels between them are interpolated. The paper: 50.",
         advanced=True)
+    levels: str = count_or(
+        ALL, "Levels", ALL, MOST_LEVELS, "InDetail levels",
+        "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. Fewer "
+        "take less time and memory. All, as in the paper: at each level that is sampled.")
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
         "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)
@@ -162,11 +160,6 @@ class Settings:
         "Inpaint only masked", "whole picture", INPAINT_REFERENCES, "InDetail inpaint reference",
         "Where a part of an image is inpainted at full size: show the whole picture, or the same part of it.",
         advanced=True)
-
-    levels: str = varying(
-        "Levels", ALL, _count_or_all, (ALL,), "InDetail levels",
-        "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. Fewer "
-        "take less time and memory. All, as in the paper: at each level that is sampled.")
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
