@@ -14,6 +14,7 @@ from embedded.samplers import sample
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.attention.received import Watcher
+from lib_indetail.bank.levels import BETWEEN
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.kept.cache import Cache
 from lib_indetail.run.generation import Generation
@@ -51,14 +52,15 @@ class Request:
 def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings: Settings,
             progress: Callable[[int, int], None] | None = None,
             interrupted: Callable[[], bool] | None = None, banks: Cache | None = None,
-            sigmas: Sequence[float] = ()) -> Prepared | None:
+            sigmas: Sequence[float] = (), between: int = BETWEEN) -> Prepared | None:
     """Invert the clean latent [1, 4, h, w] of a picture for generations with `prompt`; None at strength 0.
 
-    `banks` is where recorded keys and values are kept; `sigmas` are the nodes of the one-pass kinds."""
+    `banks` is where recorded keys and values are kept; `sigmas` are the nodes of the one-pass kinds,
+    or of few levels those and so many `between` two (see `Wish`)."""
     if not settings.acts:
         return None
     frame = Frame(latent.shape[-1] * 8, latent.shape[-2] * 8, 0)
-    wish = Wish(settings=settings, text=prompt, frame=frame, sigmas=tuple(sigmas))
+    wish = Wish(settings=settings, text=prompt, frame=frame, sigmas=tuple(sigmas), between=between)
     memory = None if banks is None else BankMemory(banks, object())
     return prepared(Quiet(progress, interrupted), EmbeddedModel(model), wish, latent, memory=memory)
 

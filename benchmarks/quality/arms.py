@@ -27,7 +27,8 @@ USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
 class Arm:
     """`settings` of the task, over the authors'; None is the text alone. A `rule` of `peers.RULES` stands in the place
     of the settings' plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another
-    shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side."""
+    shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side. Of
+    few levels, one pass goes over so many others `between` two."""
 
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     task: str = "cross-prompt"
@@ -39,6 +40,7 @@ class Arm:
     scheduler: str = "plain"
     prompt: str = "another shape"
     unwanted: bool = False
+    between: int = 0
 
     @property
     def key(self) -> str:
@@ -161,6 +163,14 @@ def _few_levels(blocks: Mapping[str, Any]) -> dict[str, Arm]:
             for kind in ("DDIM", "one pass", "parallel") for count in LEVELS}
 
 
+def _between() -> dict[str, Arm]:
+    """One pass over twice as many levels as are recorded."""
+    few = _few_levels({})
+    return {ALL_LEVELS: few[ALL_LEVELS], **{f"{count} levels, one pass over {2 * count}": dataclasses.replace(
+        few["3 levels, one pass"], settings={**few["3 levels, one pass"].settings, "levels": str(count)}, between=1)
+        for count in (3, 4, 5)}}
+
+
 def _confirmed(*names: str) -> dict[str, Arm]:
     """Candidates for the default, beside what they are measured against."""
     return {name: _few_levels({})[name] for name in (ALL_LEVELS, *names)}
@@ -238,6 +248,9 @@ PARTS: dict[str, Part] = {
         "inversion has 20 nodes; the other kinds go over the recorded levels alone. 20 steps of DPM++ 2M Karras, on "
         "the image prompts of the searches.", _few_levels(blocks), held_out=False, reference=ALL_LEVELS)
        for name, what, blocks in (("", "the decoder's blocks", {}), (", all blocks", "all blocks", ALL))},
+    "levels, between": Part(
+        "As above, where one pass goes over twice as many levels as are recorded.", _between(), held_out=False,
+        reference=ALL_LEVELS),
     "levels, held out": Part(
         "The cheapest of the rows above that lose little, one after the other until one holds, on image prompts that "
         "they have not seen.", _confirmed("3 levels, one pass"), reference=ALL_LEVELS),

@@ -105,8 +105,8 @@ class Trials:
             self._of, self._inverted = number, {}
             self._banks.clear()
         levels = _levels(self._model, request) if settings.inversion in LEVELS_AT_ONCE or arm.anew else ()
-        recorded = _recorded(self._model, settings)
-        nodes = recorded.recorded if recorded and settings.inversion in LEVELS_AT_ONCE else levels
+        recorded = _recorded(self._model, settings, arm.between)
+        nodes = recorded.walked if recorded and settings.inversion in LEVELS_AT_ONCE else levels
         key = (scene, settings.inversion, settings.nodes, settings.text_for(request.prompt), nodes, arm.anew)
         if key not in self._inverted:
             self._inverted[key] = self._prepared(scene, number, arm, settings, request, levels)
@@ -118,16 +118,16 @@ class Trials:
                   levels: tuple[float, ...]) -> Prepared:
         clean = self._model.encode(picture_tensor(picture_of(scene)))
         reading = dataclasses.replace(settings, guidance=0.0)
-        image = prepare(self._model, clean, request.prompt, reading, sigmas=levels)
+        image = prepare(self._model, clean, request.prompt, reading, sigmas=levels, between=arm.between)
         if not arm.anew:
             return image
         inverter = Inverter(self._model.schedule, self._model.prediction)
         return dataclasses.replace(image, chain=renoised_anew(inverter, clean, levels, number), settings=settings)
 
 
-def _recorded(model: LatentDiffusion, settings: Settings) -> Levels | None:
+def _recorded(model: LatentDiffusion, settings: Settings, between: int) -> Levels | None:
     """The noise levels that are recorded of a pass from pure noise; None: all."""
-    return Wish(settings=settings, text="", frame=NOWHERE).levels(model.schedule)
+    return Wish(settings=settings, text="", frame=NOWHERE, between=between).levels(model.schedule)
 
 
 def _levels(model: LatentDiffusion, request: Request) -> tuple[float, ...]:

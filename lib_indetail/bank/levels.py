@@ -15,13 +15,20 @@ from lib_indetail.noise.schedule import NoiseSchedule
 
 RHO = 7.0
 """Of Karras et al. (2022), equation 5: where a given number of levels is spent best."""
+BETWEEN = 0
 
 
 @dataclass(frozen=True)
 class Levels:
-    """`recorded` are falling sigmas."""
+    """Falling sigmas: those that are `recorded`, and those that the one-pass kinds of inversion go over, which are the
+    same and others `between` them."""
 
     recorded: tuple[float, ...]
+    between: tuple[float, ...] = ()
+
+    @property
+    def walked(self) -> tuple[float, ...]:
+        return tuple(sorted((*self.recorded, *self.between), reverse=True))
 
     def read_at(self, sigma: float) -> float:
         """The nearest in log sigma."""
@@ -37,9 +44,11 @@ class Levels:
         return [level for level in self.recorded if level in read]
 
 
-def chosen(count: int, schedule: NoiseSchedule, first: float, bounds: Sequence[float]) -> Levels:
+def chosen(count: int, schedule: NoiseSchedule, first: float, bounds: Sequence[float],
+           between: int = BETWEEN) -> Levels:
     """`count` levels of a pass that begins at timestep `first`, from position bounds[0] to bounds[-1]. Between any two
-    neighbours of `bounds` (window and phases, ascending) there is one at least, as far as `count` allows."""
+    neighbours of `bounds` (window and phases, ascending) there is one at least, as far as `count` allows. Below each
+    level lie so many others `between` it and the next."""
     def sigma_at(u: float) -> float:
         return schedule.sigma(min(first * (1 - u), len(schedule) - 1.0))
 
@@ -57,7 +66,9 @@ def chosen(count: int, schedule: NoiseSchedule, first: float, bounds: Sequence[f
             middle = sum(phase) / 2
             levels.remove(min(spare, key=lambda level: abs(position_of(level) - middle)))
             levels.append(sigma_at(middle))
-    return Levels(tuple(sorted(levels, reverse=True)))
+    levels.sort(reverse=True)
+    return Levels(tuple(levels), tuple(level for pair in pairwise([*levels, low])
+                                       for level in _ramp(*pair, between + 1)[1:]))
 
 
 def _ramp(high: float, low: float, count: int) -> list[float]:

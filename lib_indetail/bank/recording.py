@@ -136,9 +136,11 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_end: bool = True) -> Iterator[Hearing]:
-    """Gives `hearing(sigmas)`: the memory keeps what a pass inside that shows, as the bank, row by row at these levels.
-    Unless it is wanted `to_the_end` the pass is broken off behind the last layer."""
+def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_end: bool = True,
+             of: Collection[float] | None = None) -> Iterator[Hearing]:
+    """Gives `hearing(sigmas)`: the memory keeps what a pass inside that shows, as the bank, row by row at these levels,
+    but for those that are none `of` some. Unless it is wanted `to_the_end` the pass is broken off behind the last
+    layer."""
     ear, installed = Ear(layers), Installed()
     ear.install(installed)
 
@@ -149,7 +151,8 @@ def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_
             yield
         heard.check()
         for row, sigma in enumerate(sigmas):
-            memory.keep(bank, sigma, heard.recorded(row))
+            if of is None or sigma in of:
+                memory.keep(bank, sigma, heard.recorded(row))
 
     try:
         yield hearing

@@ -46,5 +46,6 @@ def _recorded(model: Model, wish: Wish) -> dict[str, set[float]]:
     """Also what the one-pass kinds of inversion record on their way."""
     recorded = {bank: set(sigmas) for bank, sigmas in levels_read(model, wish).items()}
     if recorded and wish.settings.inversion in LEVELS_AT_ONCE and not wish.settings.inversion_offset:
-        recorded.setdefault(IMAGE, set()).update(wish.nodes(model.schedule))
+        levels = wish.levels(model.schedule)
+        recorded.setdefault(IMAGE, set()).update(levels.recorded if levels else wish.sigmas)
     return recorded

@@ -84,10 +84,12 @@ def _inverted(host: Host, model: Model, wish: Wish, latent: torch.Tensor, outsid
     settings, begun = wish.settings, time.monotonic()
     layers = self_attention_layers(model.unet, settings.reading_blocks)
     memory = memory or BankMemory(Cache(lambda: 0), None)
-    with host.progress(f"inverting {name}") as report, model.ready(), listened(layers, memory, IMAGE) as hearing:
+    levels, nodes = wish.levels(model.schedule), wish.nodes(model.schedule)
+    recorded = levels.recorded if levels else nodes
+    with host.progress(f"inverting {name}") as report, model.ready(), \
+            listened(layers, memory, IMAGE, of=recorded) as hearing:
         inverter = Inverter(model.schedule, model.prediction, report, host.interrupted, model.timestep)
-        nodes = wish.nodes(model.schedule)
-        records = not settings.inversion_offset and memory.missing(IMAGE, nodes)
+        records = not settings.inversion_offset and memory.missing(IMAGE, recorded)
         chain = prepare_chain(settings, inverter, outside[IMAGE], latent, nodes, hearing if records else None)
     return Kept(chain, f"{THE_PROMPT} was inverted in {time.monotonic() - begun:.1f} s")
 

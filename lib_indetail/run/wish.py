@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.bank.levels import Levels, chosen
+from lib_indetail.bank.levels import BETWEEN, Levels, chosen
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
@@ -21,7 +21,8 @@ GRID = 50
 class Wish:
     """An image prompt's settings as the pass has them, and its number among all; the text of the pass's first image on
     its side; the pass's frame, and its noise levels: `own` are those at which the checkpoint at hand is sampled.
-    `images` of the batch read it (None: all)."""
+    `images` of the batch read it (None: all). Of few levels, the one-pass kinds of inversion go over so many others
+    `between` two."""
 
     settings: Settings
     text: str
@@ -31,6 +32,7 @@ class Wish:
     own: Sequence[float] = ()
     from_noise: bool = True
     images: frozenset[int] | None = None
+    between: int = BETWEEN
 
     @property
     def put(self) -> torch.Tensor | None:
@@ -42,12 +44,13 @@ class Wish:
         other numbers of steps move a second pass's beginning."""
         count = self.settings.level_count
         first = max(GRID, GRID * round(self._first(schedule) / GRID))
-        return None if count is None else chosen(count, schedule, first, self.settings.bounds)
+        return None if count is None else chosen(count, schedule, first, self.settings.bounds,
+                                                    self.between)
 
     def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
         """Those of the one-pass kinds of inversion."""
         levels = self.levels(schedule)
-        return tuple(self.sigmas) if levels is None else levels.recorded
+        return tuple(self.sigmas) if levels is None else levels.walked
 
     def positions(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
         """The own noise levels, each with its position in the pass."""
