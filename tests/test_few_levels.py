@@ -94,6 +94,13 @@ def test_other_numbers_of_steps_find_the_same_levels(host):
     assert len(host.loaded.own) == calls and host.owner.counts()["levels"] == 4
 
 
+@pytest.mark.parametrize("inversion", ["DDIM", "one pass"])
+def test_as_many_levels_as_steps_are_those_of_the_steps(host, inversion):
+    few, whole = ({**WISH, "inversion": inversion, "levels": count} for count in (10, "all"))
+    made = [host.generate(wish, passes=[{"nodes": NODES}]).latents[0] for wish in (few, whole)]
+    assert torch.equal(*made) and host.owner.counts() == {**host.owner.counts(), "levels": 10, "inversions": 1}
+
+
 def test_without_room_each_level_is_recorded_once_a_generation(host):
     host.options["indetail_bank_mb"] = 0
     made = host.generate({**WISH, "levels": 3}, passes=[{"nodes": NODES}])

@@ -40,12 +40,13 @@ class Wish:
         return None
 
     def levels(self, schedule: NoiseSchedule) -> Levels | None:
-        """Those that are recorded; None: all that are sampled. Passes that begin at nearly the same noise share them:
-        other numbers of steps move a second pass's beginning."""
+        """Those that are recorded; None: all that are sampled, also where these are no more than were asked for. Passes
+        that begin at nearly the same noise share them: other numbers of steps move a second pass's beginning."""
         count = self.settings.level_count
+        if count is None or 0 < len(self.sigmas) <= count:
+            return None
         first = max(GRID, GRID * round(self._first(schedule) / GRID))
-        return None if count is None else chosen(count, schedule, first, self.settings.bounds,
-                                                    self.between)
+        return chosen(count, schedule, first, self.settings.bounds, self.between)
 
     def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
         """Those of the one-pass kinds of inversion."""
