@@ -163,17 +163,19 @@ def _few_levels(blocks: Mapping[str, Any]) -> dict[str, Arm]:
             for kind in ("DDIM", "one pass", "parallel") for count in LEVELS}
 
 
-def _between() -> dict[str, Arm]:
+def _between(blocks: Mapping[str, Any]) -> dict[str, Arm]:
     """One pass over twice as many levels as are recorded."""
-    few = _few_levels({})
-    return {ALL_LEVELS: few[ALL_LEVELS], **{f"{count} levels, one pass over {2 * count}": dataclasses.replace(
-        few["3 levels, one pass"], settings={**few["3 levels, one pass"].settings, "levels": str(count)}, between=1)
-        for count in (3, 4, 5)}}
+    few = _few_levels(blocks)
+    one = few["3 levels, one pass"]
+    return {ALL_LEVELS: few[ALL_LEVELS],
+            **{f"{count} levels, one pass over {2 * count}":
+               dataclasses.replace(one, settings={**one.settings, "levels": str(count)}, between=1)
+               for count in (3, 4, 5)}}
 
 
-def _confirmed(*names: str) -> dict[str, Arm]:
+def _confirmed(blocks: Mapping[str, Any], *names: str) -> dict[str, Arm]:
     """Candidates for the default, beside what they are measured against."""
-    return {name: (_few_levels({}) | _between())[name] for name in (ALL_LEVELS, *names)}
+    return {name: (_few_levels(blocks) | _between(blocks))[name] for name in (ALL_LEVELS, *names)}
 
 
 def _search() -> dict[str, dict[str, Any]]:
@@ -215,6 +217,7 @@ def _careful_search() -> dict[str, dict[str, Any]]:
 
 
 _A, _A_ALL, _B = _table_a({}), _table_a(ALL), _table_b()
+_BLOCKS = ("", "the decoder's blocks", {}), (", all blocks", "all blocks", ALL)
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
@@ -247,13 +250,13 @@ PARTS: dict[str, Part] = {
         f"How many noise levels of the image prompt are recorded, with {what}; each step reads the nearest. DDIM "
         "inversion has 20 nodes; the other kinds go over the recorded levels alone. 20 steps of DPM++ 2M Karras, on "
         "the image prompts of the searches.", _few_levels(blocks), held_out=False, reference=ALL_LEVELS)
-       for name, what, blocks in (("", "the decoder's blocks", {}), (", all blocks", "all blocks", ALL))},
-    "levels, between": Part(
-        "As above, where one pass goes over twice as many levels as are recorded.", _between(), held_out=False,
-        reference=ALL_LEVELS),
+       for name, what, blocks in _BLOCKS},
+    **{f"levels, between{name}": Part(
+        f"As above with {what}, where one pass goes over twice as many levels as are recorded.", _between(blocks),
+        held_out=False, reference=ALL_LEVELS) for name, what, blocks in _BLOCKS},
     "levels, held out": Part(
         "The cheapest of the rows above that lose little, one after the other until one holds, on image prompts that "
-        "they have not seen.", _confirmed("3 levels, one pass", "3 levels, one pass over 6"), reference=ALL_LEVELS),
+        "they have not seen.", _confirmed({}, "3 levels, one pass", "3 levels, one pass over 6"), reference=ALL_LEVELS),
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
     "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",
