@@ -126,7 +126,7 @@ def official_settings(meta: dict, timesteps: list[int]) -> Settings:
     steps = len(timesteps)
     first, last = meta.get("sain_start_tsidx") or 0, meta.get("sain_end_tsidx")
     end = steps if last is None else last + 1
-    common = dict(nodes=steps, adain=1.0 if meta.get("use_adain", True) else 0.0)
+    common = dict(nodes=steps, inversion="DDIM", levels="all", adain=1.0 if meta.get("use_adain", True) else 0.0)
     if meta["sain"] == "none" or first >= min(end, steps):
         return Settings(end=position(timesteps[0]) / 2, **common)
     image, own = meta["lambda_img"], meta["lambda_self"]

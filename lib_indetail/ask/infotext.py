@@ -23,7 +23,7 @@ _MASKS = {"reference_mask": "InDetail reference mask", "output_mask": "InDetail 
 _TABLE = {setting.metadata["infotext"]: setting for setting in dataclasses.fields(Settings)}
 _OF_FURTHER = {label: setting for label, setting in _TABLE.items() if setting.name not in SHARED}
 _ON_THE_PAGE = (*ALWAYS_OWN, *IF_OWN)
-_FORMER_DEFAULTS = {(0, 4): {"nodes": 50}}
+_FORMER_DEFAULTS = {(0, 4): {"nodes": 50}, (0, 7): {"inversion": "DDIM", "levels": "all"}}
 """Of all versions before that one: an infotext leaves out what is at its own version's default."""
 
 

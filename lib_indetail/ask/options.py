@@ -28,12 +28,12 @@ class Option:
 
 OPTIONS = {option.name: option for option in (
     Option("indetail_cache_mb", 256, "Memory for inverted image prompts, in MB",
-           "an inverted image prompt of 512x512 takes 3; 0 keeps none in memory", (0, 4096, 16)),
+           "an inverted image prompt of 512x512 takes 0.5; 0 keeps none in memory", (0, 4096, 16)),
     Option("indetail_disk_mb", 256, "Disk space for inverted image prompts, in MB",
            "so that they are still there after a restart; they lie in indetail_chains in the WebUI's data folder, and "
            "show the image prompts to whoever can read them; 0 is off", (0, 8192, 16)),
     Option("indetail_bank_mb", -1, "Memory for keys and values, in MB",
-           "what later generations read in place of computing it; 20 steps at 512x512 take 550 with SD 1.5; -1 is a "
+           "what later generations read in place of computing it; 512x512 takes 80 with SD 1.5 at 3 levels; -1 is a "
            "quarter of what is free, 0 is off", (-1, 65535, 1)),
     Option("indetail_task", next(iter(TASKS)), "Task that the page starts with", "the API starts with the first one",
            choices=tuple(TASKS), reloads=True),

@@ -45,16 +45,16 @@ def _expected(task: str) -> dict[str, Any]:
 BUILT_IN = {
     "Image variation": Preset(
         {},
-        "For another image like the image prompt, with a prompt that describes it: the paper's settings, but for the "
-        "number of nodes."),
+        "For another image like the image prompt, with a prompt that describes it: the paper's settings, but for "
+        "the quicker inversion."),
     "Structure-guided": Preset(
         {"task": "structure-guided"},
-        "For the image prompt's details on a shape that a ControlNet unit gives: the paper's settings, but for the "
-        "number of nodes. The authors use CFG scale 5."),
+        "For the image prompt's details on a shape that a ControlNet unit gives: the paper's settings, but for "
+        "the quicker inversion. The authors use CFG scale 5."),
     "Cross-prompt": Preset(
         {"task": "cross-prompt"},
-        "For the image prompt's details on something else, which the prompt names: the paper's settings, but for the "
-        "number of nodes."),
+        "For the image prompt's details on something else, which the prompt names: the paper's settings, but for "
+        "the quicker inversion."),
     "Cross-prompt, all blocks": Preset(
         {"task": "cross-prompt", "blocks": "all"},
         "For patterns that Cross-prompt loses: the whole UNet reads the image prompt. The prompt is followed a little "
@@ -66,12 +66,16 @@ BUILT_IN = {
     "Cross-prompt, colours matched": Preset(
         {"task": "cross-prompt", "stratified_until": 1.0, "colour_match": 1.0},
         "For colours as close to the image prompt's as possible, where its pattern matters less."),
+    "As in the paper": Preset(
+        {"inversion": "DDIM", "nodes": 50, "levels": "all"},
+        "For the paper's inversion: a UNet call for each of its nodes, and one more for each step. The first image "
+        "takes more than twice as long."),
     "One pass": Preset(
-        {"inversion": "one pass"},
-        "For a quick first image from an image prompt: one UNet call for each step inverts it, and none is left to "
-        "record it."),
+        {"levels": "all"},
+        "For keys and values at every step's own noise: one UNet call for each step inverts the image prompt, and none "
+        "is left to record it."),
     "Closest inversion": Preset(
-        {"inversion": "refined"},
+        {"inversion": "refined", "levels": "all"},
         "For an image prompt whose details the preview of the inversion has lost: three UNet calls a node."),
 }
 

@@ -73,19 +73,19 @@ class Settings:
         "noise.",
         advanced=True)
     inversion: str = choice(
-        "Inversion", "DDIM", INVERSIONS, "InDetail inversion",
-        "DDIM: as in the paper, one UNet call a node. Refined: three calls a node, closer to the image prompt. "
-        "Re-noise: no calls, the image prompt under one fixed noise. One pass: one call for each level that is sampled "
-        "at, and nothing left to record. Parallel: the same, three levels a call; faster, and less close.",
+        "Inversion", "one pass", INVERSIONS, "InDetail inversion",
+        "One pass: two UNet calls for each recorded level, and nothing left to record. Parallel: the same, three "
+        "levels a call; less close. DDIM: as in the paper, one call a node, and the record apart. Refined: three calls "
+        "a node, closer to the image prompt. Re-noise: no calls, the image prompt under one fixed noise.",
         advanced=True)
     nodes: int = number(
         "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
-        "How many noise levels the inversion visits; levels between them are interpolated. The paper: 50.",
+        "How many noise levels DDIM and refined inversion visit; levels between them are interpolated. The paper: 50.",
         advanced=True)
     levels: str = count_or(
-        ALL, "Levels", ALL, MOST_LEVELS, "InDetail levels",
-        "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. Fewer "
-        "take less time and memory. All, as in the paper: at each level that is sampled.")
+        ALL, "Levels", "3", MOST_LEVELS, "InDetail levels",
+        "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. More "
+        "take more time and memory. All, as in the paper: at each level that is sampled.")
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
         "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)

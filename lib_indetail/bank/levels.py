@@ -15,7 +15,8 @@ from lib_indetail.noise.schedule import NoiseSchedule
 
 RHO = 7.0
 """Of Karras et al. (2022), equation 5: where a given number of levels is spent best."""
-BETWEEN = 0
+BETWEEN = 1
+"""Levels that the one-pass kinds go over between two that are recorded: they make the walk closer, and take no room."""
 
 
 @dataclass(frozen=True)
