@@ -31,6 +31,7 @@ from lib_indetail.run.plain_model import PlainModel
 from tests.small import randn, small_model
 
 SIZE = 64  # pixels a side
+PAPER = {"inversion": "DDIM", "nodes": 4, "levels": "all"}
 FRAME = Frame(SIZE, SIZE, 4)
 
 

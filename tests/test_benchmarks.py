@@ -13,7 +13,8 @@ from benchmarks.work import Work
 from embedded.model import build_unet
 from tests.small import SMALL, draw_weights
 
-STEPS, NODES = 5, 4
+STEPS, NODES = 8, 4
+DEFAULT = 7  # calls: two for each of three levels, and one for the first noise
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -24,7 +25,8 @@ def work(request):
 def test_every_arm_sends_its_number_of_rows_through_the_unet(work):
     _, rows, _ = measure(work, 2, list(arms(work)))
     plain = STEPS * 2 * work.batch
-    assert rows == {"plain": plain, "warm": plain, "no bank": plain + STEPS, "cold, DDIM": plain + STEPS + NODES,
+    assert rows == {"plain": plain, "default": plain + DEFAULT, "warm": plain, "no bank": plain + 3,
+                    "cold, DDIM": plain + STEPS + NODES,
                     "cold, refined": plain + STEPS + 3 * NODES, "cold, re-noise": plain + STEPS,
                     "cold, one pass": plain + STEPS + 1, "cold, parallel": plain + STEPS + 1}
 
@@ -33,8 +35,8 @@ def test_the_arms_with_one_chain_make_one_picture(work):
     work.prepare()
     made = {name: call() for name, call in arms(work).items()}
     assert torch.equal(made["warm"], made["no bank"])
-    assert (made["warm"] - made["cold, DDIM"]).abs().max() < 1e-4
-    for name in ("plain", "cold, one pass", "cold, parallel", "cold, re-noise"):
+    assert (made["warm"] - made["default"]).abs().max() < 1e-4
+    for name in ("plain", "cold, DDIM", "cold, one pass", "cold, parallel", "cold, re-noise"):
         assert (made[name] - made["warm"]).abs().max() > 1e-3
 
 
@@ -44,10 +46,20 @@ def test_bounds_are_in_plain_steps(work):
     assert all(value > 0 for value in (measured["cs"], measured["c1"], measured["r"]))
 
 
+def test_steps_are_compared_in_turn(work):
+    work.prepare()
+    before, timed = len(work.calls), []
+    ratios = work.in_turn(lambda call: timed.append(call()) or float(len(timed)))
+    assert len(ratios) == STEPS and len(work.calls) == before + 2 * STEPS
+    assert ratios == [pytest.approx((2 * n + 2) / (2 * n + 1) if n % 2 == 0 else (2 * n + 1) / (2 * n + 2))
+                      for n in range(STEPS)]
+    assert all((timed[2 * n] - timed[2 * n + 1]).abs().max() > 1e-6 for n in range(STEPS))
+
+
 def test_targets_are_those_that_were_set():
     b = {"c1": 0.6, "r": 0.4, "a": 0.02}
-    assert targets(1, b)["warm"] == pytest.approx(1.07)
-    assert targets(1, {**b, "a": 0.2})["warm"] == 1.10
+    assert targets(1, b)["warm"] == pytest.approx(1.04)
+    assert targets(1, b)["default"] == 1.25 and targets(4, b)["default"] == 1.08
     assert targets(1, b)["no bank"] == pytest.approx(1.7) and targets(4, b)["no bank"] == 1.45
     assert targets(1, b)["cold, DDIM"] == pytest.approx(2.12) and targets(4, b)["cold, DDIM"] == 1.6
 

@@ -51,7 +51,7 @@ def test_it_runs_where_there_is_nothing_but_torch(tmp_path):
 def test_each_arm_sends_its_rows_through_the_unet():
     ran = run(replace(REHEARSAL[0], dtype=torch.float32), CPU, 3, 60)
     assert ran.failed == ""
-    assert ran.rows == {"plain": 6, "warm": 6, "cold, DDIM": 12, "cold, one pass": 10, "no bank": 9,
+    assert ran.rows == {"plain": 6, "default": 10, "warm": 6, "cold, DDIM": 12, "cold, one pass": 10, "no bank": 9,
                         "reference_only's rule": 9}
     assert {len(each) for each in ran.seconds.values()} == {3} and ran.bank_bytes > 0
 

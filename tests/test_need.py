@@ -11,10 +11,10 @@ from benchmarks.device.unet import SD15, SDXL, UNet
 from lib_indetail.bank.need import level_bytes
 from lib_indetail.run.needed import Need, need
 from lib_indetail.run.status import plan_text, room_text
-from tests.fake_host import FakeHost, Frame
+from tests.fake_host import PAPER, FakeHost, Frame
 from tests.frozen.wishes import picture
 
-WISH = {"image": picture(0, 64, 64), "nodes": 4}
+WISH = {"image": picture(0, 64, 64), **PAPER}
 NODES = list(range(950, 0, -100))
 MB = 2**20
 

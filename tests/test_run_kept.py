@@ -7,10 +7,10 @@ import torch
 
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.pictures.opening import decoded_picture
-from tests.fake_host import SIZE, FakeHost, FakeModel, Frame
+from tests.fake_host import PAPER, SIZE, FakeHost, FakeModel, Frame
 from tests.frozen.wishes import picture
 
-WISH = {"image": picture(0, 64, 64), "nodes": 4}
+WISH = {"image": picture(0, 64, 64), **PAPER}
 NEW, STILL = "the image prompt was inverted in", "the image prompt's inversion was still there"
 
 

@@ -7,10 +7,10 @@ import torch
 
 from lib_indetail.errors import CannotAct
 from lib_indetail.run.generation import LEFT
-from tests.fake_host import FakeHost, FakeModel
+from tests.fake_host import PAPER, FakeHost, FakeModel
 from tests.frozen.wishes import picture
 
-WISH = {"image": picture(0, 64, 64), "nodes": 4, "adain": 0}
+WISH = {"image": picture(0, 64, 64), **PAPER, "adain": 0}
 WAYS = {"in one call": {}, "row by row": {"rows_a_call": 1}, "three and one": {"rows_a_call": 3},
         "told": {"tells": True}, "told, row by row": {"tells": True, "rows_a_call": 1}}
 

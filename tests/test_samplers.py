@@ -27,7 +27,7 @@ def model(request, embedded):
 def image(model):
     """Structured like a picture's latent: smooth, of unit size."""
     latent = torch.nn.functional.interpolate(randn(1, 4, 4, 4, seed=11), size=SIZE, mode="bicubic")
-    return prepare(model, latent, "a star", Settings(inversion="DDIM", nodes=10))
+    return prepare(model, latent, "a star", Settings(inversion="DDIM", nodes=10, levels="all"))
 
 
 def request_of(sampler):

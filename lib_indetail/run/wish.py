@@ -9,6 +9,7 @@ import torch
 
 from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.levels import BETWEEN, Levels, chosen
+from lib_indetail.inversion.kinds import LEVELS_AT_ONCE
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
@@ -40,10 +41,11 @@ class Wish:
         return None
 
     def levels(self, schedule: NoiseSchedule) -> Levels | None:
-        """Those that are recorded; None: all that are sampled, also where these are no more than were asked for. Passes
-        that begin at nearly the same noise share them: other numbers of steps move a second pass's beginning."""
+        """Those that are recorded; None: all that are sampled, also where few would take as many calls. Passes that
+        begin at nearly the same noise share them: other numbers of steps move a second pass's beginning."""
         count = self.settings.level_count
-        if count is None or 0 < len(self.sigmas) <= count:
+        calls = count and count * (1 + self.between if self.settings.inversion in LEVELS_AT_ONCE else 1)
+        if calls is None or 0 < len(self.sigmas) <= calls:
             return None
         first = max(GRID, GRID * round(self._first(schedule) / GRID))
         return chosen(count, schedule, first, self.settings.bounds, self.between)

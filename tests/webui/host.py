@@ -201,6 +201,11 @@ def difference(first: bytes, second: bytes) -> int:
     return int(np.abs(pixels(first) - pixels(second)).max())
 
 
+def paper(nodes: int) -> dict[str, Any]:
+    """The paper's inversion, over so many nodes, with keys and values of every level that is sampled at."""
+    return {"inversion": "DDIM", "nodes": nodes, "levels": "all"}
+
+
 def encoded(picture: Image.Image | bytes, kind: str = "PNG") -> str:
     if isinstance(picture, bytes):
         return base64.b64encode(picture).decode()

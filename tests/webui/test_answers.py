@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.webui.host import difference, pixels
+from tests.webui.host import difference, paper, pixels
 from tests.webui.test_off import KINDS
 
-WISH = {"nodes": 6, "task": "cross-prompt"}
+WISH = {**paper(6), "task": "cross-prompt"}
 HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.6)
 
 
@@ -42,7 +42,7 @@ def test_an_evaluations_texts_can_be_replaced(host, picture, fields):
 
 def test_a_text_of_sdxl_can_be_replaced(controlled, picture):
     fields = {"override_settings": {"sd_model_checkpoint": "sdxl.safetensors"}, "steps": 3}
-    wish = {"image": picture, **WISH, "nodes": 2}
+    wish = {"image": picture, **WISH, **paper(2)}
     own, = controlled.make(indetail=wish, **fields)
     controlled.post("/probe/texts", {"prompt": "a ring"})
     replaced, = controlled.make(indetail=wish, **fields)
@@ -84,7 +84,7 @@ def test_what_inpainting_keeps_is_known_and_the_part_that_it_makes(host, picture
 
 def test_an_inpainting_models_conditioning_is_known(controlled, picture):
     checkpoint = {"override_settings": {"sd_model_checkpoint": "inpainting.safetensors"}, "steps": 2}
-    controlled.make(**{**KINDS["inpaint"], **checkpoint}, indetail={"image": picture, **WISH, "nodes": 2})
+    controlled.make(**{**KINDS["inpaint"], **checkpoint}, indetail={"image": picture, **WISH, **paper(2)})
     told, = controlled.get("/probe/state")[1]["passes"]
     assert told["conditioning"] == [1, 5, 16, 16]
 

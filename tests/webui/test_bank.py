@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.webui.host import difference
+from tests.webui.host import difference, paper
 
-WISH = {"nodes": 10}
+WISH = paper(10)
 KINDS = {
     "txt2img": {}, "batch": dict(batch_size=2), "two texts": dict(prompt="a star AND a circle"),
     "Heun": dict(sampler_name="Heun"), "SDE": dict(sampler_name="DPM++ SDE"), "DDIM": dict(sampler_name="DDIM"),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, edge_map, random_scene
-from tests.webui.host import FITTING, SEEDING, Host, difference, encoded, find_controlnet, find_webui, pixels
+from tests.webui.host import FITTING, SEEDING, Host, difference, encoded, find_controlnet, find_webui, paper, pixels
 from tests.webui.test_off import KINDS
 from tests.webui.test_xyz import cells
 
@@ -17,7 +17,7 @@ STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
 EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
 SOFT = encoded(Image.fromarray(edge_map(STAR)).resize((64, 64)).resize((128, 128)))
 MODES = ["Balanced", "My prompt is more important", "ControlNet is more important"]
-SETTINGS = {"nodes": 20}
+SETTINGS = paper(20)
 HIRES = {**KINDS["hires"], "hr_second_pass_steps": 5}
 
 
@@ -75,9 +75,9 @@ def test_units_and_picture_act_together(controlled, picture, name):
 
 
 def test_a_plot_over_lambda_and_the_stratified_phase_beside_a_unit(controlled, picture):
-    grid = cells(controlled, {"image": picture, "nodes": 10}, (".Lambda", "0.2, 0.8"), (".Stratified until", "0.3, 1"),
+    grid = cells(controlled, {"image": picture, **paper(10)}, (".Lambda", "0.2, 0.8"), (".Stratified until", "0.3, 1"),
                  **UNITS["edges"])
-    wanted = [controlled.make(indetail={"image": picture, "nodes": 10, "lambda_image": lambda_image,
+    wanted = [controlled.make(indetail={"image": picture, **paper(10), "lambda_image": lambda_image,
                                         "stratified_until": until}, **UNITS["edges"])[0]
               for until in (0.3, 1) for lambda_image in (0.2, 0.8)]
     assert [difference(a, b) for a, b in zip(grid, wanted, strict=True)] == [0] * 4

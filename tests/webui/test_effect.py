@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.webui.host import find_webui, pixels
+from tests.webui.host import find_webui, paper, pixels
 
 SAMPLERS = ["DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a",
             "Euler", "LMS", "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++",
@@ -18,7 +18,7 @@ needs_webui = pytest.mark.skipif(find_webui() is None, reason="NOT RUN: no WebUI
 def effect(host, picture, **fields) -> float:
     """How much the picture changes, in mean grey levels."""
     plain, = host.make(**fields)
-    ours, = host.make(indetail={"image": picture, "nodes": 20}, **fields)
+    ours, = host.make(indetail={"image": picture, **paper(20)}, **fields)
     return float(np.abs(pixels(plain) - pixels(ours)).mean())
 
 
@@ -43,7 +43,7 @@ def test_no_sampler_and_no_scheduler_is_left_out(host):
 def test_every_sampler(host, picture, sampler):
     assert effect(host, picture, sampler_name=sampler) > 3
     forget_the_bank(host)
-    host.make(indetail={"image": picture, "nodes": 20}, sampler_name=sampler)
+    host.make(indetail={"image": picture, **paper(20)}, sampler_name=sampler)
     check_levels(host.get("/probe/state")[1])
 
 
@@ -51,7 +51,7 @@ def test_every_sampler(host, picture, sampler):
 def test_every_scheduler(host, picture, scheduler):
     assert effect(host, picture, sampler_name="DPM++ 2M", scheduler=scheduler) > 3
     forget_the_bank(host)
-    host.make(indetail={"image": picture, "nodes": 20}, sampler_name="DPM++ 2M", scheduler=scheduler)
+    host.make(indetail={"image": picture, **paper(20)}, sampler_name="DPM++ 2M", scheduler=scheduler)
     check_levels(host.get("/probe/state")[1])
 
 
@@ -77,7 +77,7 @@ def test_the_inversion_is_made_again_for(host, picture, other):
 
 
 def test_the_inversion_takes_one_call_a_node(host, picture):
-    host.make(indetail={"image": picture, "nodes": 13}, steps=4)
+    host.make(indetail={"image": picture, **paper(13)}, steps=4)
     assert host.get("/probe/state")[1]["calls"].count(1) == 13
 
 
@@ -89,7 +89,7 @@ def test_a_second_run_gives_the_same_bytes(host, picture):
 @pytest.mark.parametrize("resize", ["crop", "stretch", "fit"])
 def test_every_resize_mode_acts_on_another_shape(host, picture, resize):
     plain, = host.make(width=192)
-    ours, = host.make(width=192, indetail={"image": picture, "resize": resize, "nodes": 20})
+    ours, = host.make(width=192, indetail={"image": picture, "resize": resize, **paper(20)})
     assert np.abs(pixels(plain) - pixels(ours)).mean() > 3
     note = host.get("/probe/state")[1]["notes"][0]
     assert ("cuts off 33%" in note) == (resize == "crop")
@@ -106,5 +106,5 @@ def test_image_to_image_and_masks(host, picture):
     for kind in ("img2img", "inpaint", "only masked", "hires"):
         assert effect(host, picture, **KINDS[kind]) > 0.5, kind
         forget_the_bank(host)
-        host.make(indetail={"image": picture, "nodes": 20}, **KINDS[kind])
+        host.make(indetail={"image": picture, **paper(20)}, **KINDS[kind])
         check_levels(host.get("/probe/state")[1])

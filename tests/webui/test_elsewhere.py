@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.webui.host import HELPER, SEEDING, Host, difference, encoded, find_extension, find_webui, own_copy
+from tests.webui.host import HELPER, SEEDING, Host, difference, encoded, find_extension, find_webui, own_copy, paper
 from tests.webui.test_infotext import infotext
 
 ALTERNATIVE = "img2img alternative test"
@@ -140,7 +140,7 @@ def test_a_script_that_passes_on_to_the_host_is_no_obstacle(among, picture):
 
 def test_a_batch_that_was_stopped_before_the_picture_could_act_does_not_name_it(among, picture):
     among.post("/probe/then", {"after": 3, "what": "skipped"})
-    status, answer = among.ask(indetail={"image": picture, "nodes": 20}, n_iter=2)
+    status, answer = among.ask(indetail={"image": picture, **paper(20)}, n_iter=2)
     assert status == 200
     first, second = json.loads(answer["info"])["infotexts"][-2:]
     assert "InDetail" not in first and "InDetail image" in second

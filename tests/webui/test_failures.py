@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.test_request import BAD
-from tests.webui.host import difference
+from tests.webui.host import difference, paper
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -37,7 +37,7 @@ def test_stopping_at_any_call_leaves_nothing(host, picture, what, after):
     before = host.make()
     host.post("/probe/reset")
     host.post("/probe/then", {"after": after, "what": what})
-    status, answer = host.ask(indetail={"image": picture, "nodes": 20})
+    status, answer = host.ask(indetail={"image": picture, **paper(20)})
     assert status == 200, answer
     state = host.get("/probe/state")[1]
     assert state["hooks"] == 0
@@ -51,14 +51,14 @@ def test_an_error_at_any_call_reaches_the_person_and_leaves_nothing(host, pictur
     before = host.make()
     host.post("/probe/reset")
     host.post("/probe/then", {"after": after, "what": "raise"})
-    status, answer = host.ask(indetail={"image": picture, "nodes": 20})
+    status, answer = host.ask(indetail={"image": picture, **paper(20)})
     assert status == 500
     assert "the probe broke this call" in answer["errors"]
     assert host.get("/probe/state")[1]["hooks"] == 0
     assert host.make() == before
-    again = host.make(indetail={"image": picture, "nodes": 20})
+    again = host.make(indetail={"image": picture, **paper(20)})
     host.post("/probe/reset")
-    assert difference(again[0], host.make(indetail={"image": picture, "nodes": 20})[0]) == 0
+    assert difference(again[0], host.make(indetail={"image": picture, **paper(20)})[0]) == 0
 
 
 def test_reloading_the_page_twice_applies_it_once(host, picture):
@@ -76,10 +76,10 @@ def test_two_hundred_generations_do_not_grow(host, picture):
     """Memory is looked at five times: what a generation leaves behind shows in each stretch of forty, where what the
     allocator takes at once shows in one."""
     for _ in range(5):
-        host.make(steps=2, indetail={"image": picture, "nodes": 5})
+        host.make(steps=2, indetail={"image": picture, **paper(5)})
     states = [host.get("/probe/state")[1]]
     for seed in range(200):
-        host.make(steps=2, seed=seed, indetail={"image": picture, "nodes": 5, "strength": 1 - seed / 400})
+        host.make(steps=2, seed=seed, indetail={"image": picture, **paper(5), "strength": 1 - seed / 400})
         if seed % 40 == 39:
             states.append(host.get("/probe/state")[1])
     grown = sorted(later["memory_mb"] - earlier["memory_mb"] for earlier, later in itertools.pairwise(states))
@@ -95,7 +95,7 @@ def test_many_pictures_stay_within_the_budget(host):
 
     host.options(indetail_cache_mb=1)
     for shade in range(0, 250, 25):
-        host.make(steps=1, indetail={"image": encoded(Image.new("RGB", (32, 32), (shade, 90, 20))), "nodes": 50})
+        host.make(steps=1, indetail={"image": encoded(Image.new("RGB", (32, 32), (shade, 90, 20))), **paper(50)})
     state = host.get("/probe/state")[1]
     assert 0 < state["bytes"] <= 2**20
     assert 0 < state["chains"] < 10
@@ -106,7 +106,7 @@ def test_inner_generations_are_left_alone_unless_asked_for(host, picture):
         host.options(indetail_inner=switch)
         host.post("/probe/reset")
         host.post("/probe/nested")
-        host.make(indetail={"image": picture, "nodes": 20})
+        host.make(indetail={"image": picture, **paper(20)})
         inner = [note for note in host.get("/probe/state")[1]["notes"] if note.startswith("inner:")]
         assert len(inner) == 1 and expected in inner[0]
         assert host.get("/probe/state")[1]["hooks"] == 0

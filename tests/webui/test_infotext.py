@@ -12,7 +12,7 @@ from PIL import Image
 from lib_indetail import __version__
 from lib_indetail.pictures.convert import picture_hash
 from lib_indetail.pictures.opening import decoded_picture
-from tests.webui.host import difference, encoded
+from tests.webui.host import difference, encoded, paper
 
 CHANGED = {"lambda_image": 0.35, "nodes": 10, "inversion_text": "own text", "own_text": "a circle, red: very",
            "end": 0.9}
@@ -61,7 +61,7 @@ def test_the_host_keeps_what_was_made_last(host, picture):
 
 
 def test_every_picture_of_a_batch_and_both_kinds_of_generation_say_it(host, picture):
-    wish = {"image": picture, "adain": 0.5, "nodes": 10}
+    wish = {"image": picture, "adain": 0.5, **paper(10)}
     made = host.make(indetail=wish, batch_size=2, n_iter=2) + host.make("img2img", wish, init_images=[picture])
     assert len(made) == 5
     assert all("InDetail AdaIN: 0.5" in infotext(each) for each in made)
@@ -86,7 +86,7 @@ def test_pictures_and_masks_are_kept_if_there_is_room(host, picture, room):
     host.options(indetail_keep_mb=room)
     shutil.rmtree(host.folder / "indetail_kept", ignore_errors=True)
     mask = Image.new("L", (128, 128), 200)
-    host.make(indetail={"image": picture, "nodes": 10, "output_mask": encoded(mask)})
+    host.make(indetail={"image": picture, **paper(10), "output_mask": encoded(mask)})
     for each in (decoded_picture(picture), mask):
         kept = host.folder / "indetail_kept" / f"{picture_hash(each)}.png"
         assert kept.is_file() == bool(room)
@@ -97,7 +97,7 @@ def test_pictures_and_masks_are_kept_if_there_is_room(host, picture, room):
 
 def test_infotext_alone_makes_the_picture_again_by_api(host, picture):
     turned = encoded(decoded_picture(picture).transpose(Image.Transpose.ROTATE_90))
-    wish = {"image": picture, "nodes": 10, "output_mask": encoded(Image.new("L", (128, 128), 180)),
+    wish = {"image": picture, **paper(10), "output_mask": encoded(Image.new("L", (128, 128), 180)),
             "images": [{"image": turned, "weight": 0.4}]}
     made, = host.make(indetail=wish)
     status, answer = host.post("/sdapi/v1/txt2img", {"infotext": infotext(made)})

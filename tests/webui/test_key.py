@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from embedded.checkpoint import CHECKPOINT, VAE_PREFIX
 from embedded.files import CONTEXT_DIM, UNET
 from embedded.pictures import draw, random_scene
-from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy
+from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy, paper
 from tests.webui.test_options import write_lora
 
 WIDTH = UNET["model_channels"] * UNET["channel_mult"][-1]
@@ -115,19 +115,19 @@ def check(host, first: dict, second: dict, around=contextlib.nullcontext) -> Non
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_is_part_of_the_key(ready, name):
-    wish = {"image": encoded(Image.fromarray(drawn(3))), "nodes": 10}
+    wish = {"image": encoded(Image.fromarray(drawn(3))), **paper(10)}
     check(ready, {"indetail": wish}, {"indetail": {**wish, **SETTINGS[name]}})
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_field_of_the_generation_is_part_of_the_key(ready, picture, name):
-    first, second = ({"indetail": {"image": picture, "nodes": 10}, **fields} for fields in FIELDS[name])
+    first, second = ({"indetail": {"image": picture, **paper(10)}, **fields} for fields in FIELDS[name])
     check(ready, first, second)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_of_the_host_is_part_of_the_key(ready, picture, name):
-    wish = {"indetail": {"image": picture, "nodes": 10}, "prompt": "a (star:1.3)"}
+    wish = {"indetail": {"image": picture, **paper(10)}, "prompt": "a (star:1.3)"}
     check(ready, wish, wish, lambda: options_of(ready, **OPTIONS[name]))
 
 
@@ -136,7 +136,7 @@ def test_fp8_is_part_of_the_key(tmp_path, picture):
     host = Host(find_webui(), tmp_path, {"sd-webui-indetail": own_copy(tmp_path), "test-probe": HELPER})
     try:
         host.start()
-        wish = {"indetail": {"image": picture, "nodes": 10}}
+        wish = {"indetail": {"image": picture, **paper(10)}}
         assert prepare(host, **wish) == (True, 6)
         host.options(fp8_storage="Enable")
         assert prepare(host, **wish) == (True, 6)
@@ -146,12 +146,12 @@ def test_fp8_is_part_of_the_key(tmp_path, picture):
 
 @pytest.mark.parametrize("resize", ["stretch", "fit"])
 def test_how_a_picture_is_brought_to_shape_is_part_of_the_key(ready, picture, resize):
-    wish = {"image": picture, "nodes": 10}
+    wish = {"image": picture, **paper(10)}
     check(ready, {"indetail": wish, **WIDE}, {"indetail": {**wish, "resize": resize}, **WIDE})
 
 
 def test_a_textual_inversions_content_is_part_of_the_key(ready, picture):
-    wish = {"indetail": {"image": picture, "nodes": 10}, "prompt": "a star keyword"}
+    wish = {"indetail": {"image": picture, **paper(10)}, "prompt": "a star keyword"}
 
     @contextlib.contextmanager
     def changed():
@@ -170,7 +170,7 @@ def test_a_textual_inversions_content_is_part_of_the_key(ready, picture):
 
 @pytest.mark.parametrize("option", [dict(upcast_attn=True), dict(enable_quantization=True)], ids=str)
 def test_what_only_the_reading_depends_on_is_part_of_the_banks_key(ready, picture, option):
-    wish = {"indetail": {"image": picture, "nodes": 10}}
+    wish = {"indetail": {"image": picture, **paper(10)}}
     assert prepare(ready, **wish) == (True, 6)
     with options_of(ready, **option):
         assert prepare(ready, **wish) == (False, 6)
@@ -178,13 +178,13 @@ def test_what_only_the_reading_depends_on_is_part_of_the_banks_key(ready, pictur
 
 
 def test_the_blocks_are_part_of_the_banks_key(ready, picture):
-    wish = {"image": picture, "nodes": 10}
+    wish = {"image": picture, **paper(10)}
     assert prepare(ready, indetail=wish) == (True, 6)
     assert prepare(ready, indetail={**wish, "blocks": "all"}) == (False, 6)
 
 
 def test_hypertile_does_not_reach_the_image_latent_and_needs_no_key(ready, picture):
-    wish = {"indetail": {"image": picture, "nodes": 10}, "width": 256, "height": 256}
+    wish = {"indetail": {"image": picture, **paper(10)}, "width": 256, "height": 256}
     assert prepare(ready, **wish) == (True, 6)
     with options_of(ready, hypertile_enable_unet=True, hypertile_max_tile_unet=128):
         assert prepare(ready, **wish) == (False, 0)
@@ -192,13 +192,13 @@ def test_hypertile_does_not_reach_the_image_latent_and_needs_no_key(ready, pictu
 
 @pytest.mark.parametrize("sizes", [dict(sdxl_crop_left=64), dict(sdxl_crop_top=64)], ids=str)
 def test_sdxls_size_values_are_part_of_the_key(controlled, picture, sizes):
-    wish = {"indetail": {"image": picture, "nodes": 10},
+    wish = {"indetail": {"image": picture, **paper(10)},
             "override_settings": {"sd_model_checkpoint": "sdxl.safetensors"}}
     check(controlled, wish, wish, lambda: options_of(controlled, **sizes))
 
 
 def test_a_cold_a_warm_and_a_restored_run_are_the_same_bytes_and_live_recording_one_level_off_at_most(ready, picture):
-    wish = {"indetail": {"image": picture, "nodes": 10}}
+    wish = {"indetail": {"image": picture, **paper(10)}}
     cold, warm = (ready.make(**wish)[0] for _ in range(2))
     ready.post("/probe/restart")
     restored, = ready.make(**wish)

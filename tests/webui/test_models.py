@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy, pixels
+from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy, paper, pixels
 from tests.webui.test_off import KINDS, MASK, START
 
-SETTINGS = {"nodes": 10}
+SETTINGS = paper(10)
 HIRES = {**KINDS["hires"], "hr_second_pass_steps": 5}
 FIRST, SECOND = 6, 5  # evaluations of Euler in each pass
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.webui.host import difference, pixels
+from tests.webui.host import difference, paper, pixels
 
 ON_CPU = ["sdp - scaled dot product", "sdp-no-mem - scaled dot product without memory efficient attention",
           "sub-quadratic", "V1 - original v1", "InvokeAI", "Doggettx", "None"]
-SETTINGS = {"nodes": 20, "strength": 0.8, "blocks": "all"}
+SETTINGS = {**paper(20), "strength": 0.8, "blocks": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +47,17 @@ def test_a_lora_acts_on_the_image_too_and_the_inversion_is_made_anew(host, pictu
 
     width = UNET["model_channels"] * UNET["channel_mult"][-1]
     write_lora(host.folder / "models" / "Lora", "probe", "output_blocks_0_1_transformer_blocks_0", width)
-    plain, = host.make(indetail={"image": picture, "nodes": 20})
+    plain, = host.make(indetail={"image": picture, **paper(20)})
     assert host.post("/sdapi/v1/refresh-loras")[0] == 200
     host.post("/probe/forget")
-    changed, = host.make(indetail={"image": picture, "nodes": 20}, prompt="a star <lora:probe:1>")
+    changed, = host.make(indetail={"image": picture, **paper(20)}, prompt="a star <lora:probe:1>")
     assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
     assert difference(plain, changed) > 2
     host.post("/probe/forget")
-    host.make(indetail={"image": picture, "nodes": 20}, prompt="a star <lora:probe:0.5>")
+    host.make(indetail={"image": picture, **paper(20)}, prompt="a star <lora:probe:0.5>")
     assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
     host.post("/probe/forget")
-    assert host.make(indetail={"image": picture, "nodes": 20}) == [plain]
+    assert host.make(indetail={"image": picture, **paper(20)}) == [plain]
 
 
 TILED = dict(hypertile_enable_unet=True, hypertile_max_tile_unet=128)
@@ -69,8 +69,8 @@ def test_token_merging_and_hypertile(host, picture, options):
     host.options(**options)
     plain, = host.make(width=256, height=256)
     assert difference(without, plain) > 2
-    ours, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
-    again, = host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
+    ours, = host.make(width=256, height=256, indetail={"image": picture, **paper(10)})
+    again, = host.make(width=256, height=256, indetail={"image": picture, **paper(10)})
     assert np.abs(pixels(plain) - pixels(ours)).mean() > 2
     assert again == ours
     assert host.make(width=256, height=256) == [plain]
@@ -83,7 +83,7 @@ def test_hypertile_does_not_tile_the_image_latent(host, picture):
         host.options(**options)
         host.post("/probe/restart")
         host.post("/probe/forget")
-        host.make(width=256, height=256, indetail={"image": picture, "nodes": 10})
+        host.make(width=256, height=256, indetail={"image": picture, **paper(10)})
         state = host.get("/probe/state")[1]
         banks.append(state["banks"])
     assert "still there" in state["notes"][0]
@@ -93,17 +93,17 @@ def test_hypertile_does_not_tile_the_image_latent(host, picture):
 
 def test_options_are_part_of_the_key(host, picture):
     """What changes the UNet, the VAE or the text must not find the old inversion."""
-    host.make(indetail={"image": picture, "nodes": 10})
+    host.make(indetail={"image": picture, **paper(10)})
     changes = [("options", dict(token_merging_ratio=0.3)), ("options", dict(CLIP_stop_at_last_layers=2)),
                ("options", dict(emphasis="No norm"), "a (star:1.3)"), ("fields", dict(tiling=True))]
     for kind, values, *prompt in changes:
         fields = values if kind == "fields" else {}
         text = prompt[0] if prompt else "a star"
-        host.make(indetail={"image": picture, "nodes": 10}, prompt=text)
+        host.make(indetail={"image": picture, **paper(10)}, prompt=text)
         if kind == "options":
             host.options(**values)
         host.post("/probe/forget")
-        host.make(indetail={"image": picture, "nodes": 10}, prompt=text, **fields)
+        host.make(indetail={"image": picture, **paper(10)}, prompt=text, **fields)
         assert "inverted in" in host.get("/probe/state")[1]["notes"][0], values
         host.options(token_merging_ratio=0, CLIP_stop_at_last_layers=1, emphasis="Original")
 
@@ -113,10 +113,10 @@ def test_the_log_level_is_the_persons(host, picture):
         return [line for line in host.tail(None).splitlines() if line.startswith("InDetail ")]
 
     before = len(lines())
-    host.make(indetail={"image": picture, "nodes": 10})
+    host.make(indetail={"image": picture, **paper(10)})
     assert len(lines()) == before
     host.options(indetail_log="DEBUG")
-    host.make(indetail={"image": picture, "nodes": 10})
+    host.make(indetail={"image": picture, **paper(10)})
     said = lines()[before:]
     assert any(line.startswith("InDetail DEBUG: image variation, Settings(") for line in said)
     assert any(line.startswith("InDetail INFO: the image prompt's inversion was still there") for line in said)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from tests.webui.host import encoded, pixels
+from tests.webui.host import encoded, paper, pixels
 from tests.webui.person import Person
 
 
@@ -123,7 +123,7 @@ def test_the_negative_side_greys_guidance(person, picture):
 def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(browser, host, picture, other):
     half = Image.new("L", (128, 128))
     half.paste(255, (0, 0, 64, 128))
-    wish = {"image": picture, "nodes": 10, "output_mask": encoded(half),
+    wish = {"image": picture, **paper(10), "output_mask": encoded(half),
             "images": [{"image": other, "weight": 0.4, "lambda_image": 0.2}]}
     host.options(indetail_keep_mb=0)
     made, = host.make(indetail=wish, steps=4, cfg_scale=7)
@@ -154,7 +154,7 @@ def test_a_result_with_two_pictures_brings_back_what_it_can_and_names_the_rest(b
 def test_a_result_brings_back_all_pictures_and_masks_that_were_kept(browser, host, picture, other):
     half = Image.new("L", (128, 128))
     half.paste(255, (0, 0, 64, 128))
-    wish = {"image": picture, "nodes": 10, "output_mask": encoded(half), "images": [
+    wish = {"image": picture, **paper(10), "output_mask": encoded(half), "images": [
         {"image": other, "weight": 0.4, "lambda_image": 0.2, "reference_mask": encoded(half)}]}
     made, = host.make(indetail=wish, steps=4, cfg_scale=7)
     one = Person(browser, host)

@@ -10,6 +10,7 @@ import torch
 
 from embedded.files import TEXT_TOWER
 from tests.official import DATA, load_case, relative_error
+from tests.webui.host import paper
 
 CASE = DATA / "case_imgvar_strat4of10.safetensors"
 CALLS = 9  # the host's DDIM never calls t = 1
@@ -42,7 +43,7 @@ def play(host, picture) -> list[torch.Tensor]:
     host.post("/probe/reset")
     host.post("/probe/case", {"path": str(CASE)})
     case = load_case(CASE)
-    host.make(indetail={"image": picture, "nodes": 10, "lambda_image": 0.5, "stratified_until": 0.4}, batch_size=2,
+    host.make(indetail={"image": picture, **paper(10), "lambda_image": 0.5, "stratified_until": 0.4}, batch_size=2,
               steps=10, sampler_name="DDIM", cfg_scale=case.meta["guidance_scale"])
     seen = [torch.tensor(values).view(2, 4, 16, 16) for values in host.get("/probe/latents")[1]]
     return seen[1:]

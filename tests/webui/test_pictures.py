@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.test_placed_pictures import saved
-from tests.webui.host import difference, pixels
+from tests.webui.host import difference, paper, pixels
 
 SIXTEEN = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1)))
 DOTS = Image.fromarray((np.indices((64, 64)).sum(0)[..., None] * [2, 1, 1.5]).astype(np.uint8))
@@ -34,7 +34,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_picture_acts(host, kind):
     plain, = host.make()
-    ours, = host.make(indetail={"image": KINDS[kind](), "nodes": 10})
+    ours, = host.make(indetail={"image": KINDS[kind](), **paper(10)})
     assert np.abs(pixels(plain) - pixels(ours)).mean() > 3
 
 
@@ -42,7 +42,7 @@ def test_every_kind_of_picture_acts(host, kind):
     ("turned", DOTS.rotate(-90, expand=True)), ("palette", DOTS.convert("P").convert("RGB")),
     ("animated", DOTS.convert("P", palette=Image.Palette.ADAPTIVE).convert("RGB")), ("transparent", None)])
 def test_it_is_read_as_a_person_sees_it(host, kind, same):
-    wanted = {"nodes": 10}
+    wanted = paper(10)
     if same is None:
         half = DOTS.convert("RGBA")
         half.paste((0, 0, 0, 0), (0, 0, 64, 32))
@@ -52,7 +52,7 @@ def test_it_is_read_as_a_person_sees_it(host, kind, same):
         given = saved(half, "PNG")
     else:
         given = KINDS[kind]()
-    seen, = host.make(indetail={"image": given, "nodes": 10})
+    seen, = host.make(indetail={"image": given, **paper(10)})
     expected, = host.make(indetail={"image": saved(same, "PNG"), **wanted})
     assert difference(seen, expected) <= (40 if kind == "animated" else 0)
 
@@ -66,4 +66,4 @@ def test_a_hundred_megapixels_are_refused(host):
 def test_a_big_picture_works(host):
     big = saved(DOTS.resize((6000, 4000)), "JPEG", quality=70)
     assert len(base64.b64decode(big)) > 100_000
-    assert len(host.make(indetail={"image": big, "nodes": 5})) == 1
+    assert len(host.make(indetail={"image": big, **paper(5)})) == 1

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lib_indetail.pictures.opening import decoded_picture
-from tests.webui.host import Host, encoded
+from tests.webui.host import Host, encoded, paper
 
 HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.7)
 RUNS = {"one picture": {}, "batch count": dict(n_iter=3), "hires fix": HIRES, "all of it": dict(n_iter=2, **HIRES),
@@ -51,7 +51,7 @@ def watched(host: Host) -> Iterator[list[tuple[float, str]]]:
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_bar_goes_forward_with_a_text_at_every_moment(host, picture, name, count):
-    wish = {"image": picture, "nodes": 60, "images": [{"image": turned(picture)}] * (count - 1)}
+    wish = {"image": picture, **paper(60), "images": [{"image": turned(picture)}] * (count - 1)}
     fields = {**RUNS[name], "steps": 8}
     if fields.get("mode") == "img2img":
         fields["init_images"] = [picture]
@@ -70,7 +70,7 @@ def test_the_bar_goes_forward_with_a_text_at_every_moment(host, picture, name, c
 
 def test_the_inversion_is_counted_in_its_text(host, picture):
     with watched(host) as seen:
-        host.make(indetail={"image": picture, "nodes": 200})
+        host.make(indetail={"image": picture, **paper(200)})
     counts = [int(found[1]) for _, text in seen
               if (found := re.search(r"inverting the image prompt, (\d+) of 200", text))]
     assert len(counts) > 3 and counts == sorted(counts)
@@ -78,7 +78,7 @@ def test_the_inversion_is_counted_in_its_text(host, picture):
 
 def test_the_folder_scripts_own_text_stands_in_front(host, picture):
     with watched(host) as seen:
-        status, answer = host.ask(indetail={"nodes": 60}, script_name="InDetail folder",
+        status, answer = host.ask(indetail=paper(60), script_name="InDetail folder",
                                   script_args=["one picture per generation", [picture, turned(picture)], ""])
     assert status == 200, answer
     bar = [progress for progress, _ in seen if progress > 0.01]
@@ -141,7 +141,7 @@ def test_the_number_of_jobs_stays_so_that_one_image_can_be_interrupted_at_once(h
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    host.make(indetail={"image": picture, "nodes": 60})
+    host.make(indetail={"image": picture, **paper(60)})
     done.set()
     watcher.join()
     assert max(counts) == 1
@@ -156,7 +156,7 @@ def test_a_preview_leaves_no_text(host, picture):
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM++ SDE", "DDIM"])
 def test_extensions_are_told_the_hosts_own_steps(host, picture, sampler):
     told = []
-    for indetail in (None, {"image": picture, "nodes": 10}):
+    for indetail in (None, {"image": picture, **paper(10)}):
         host.post("/probe/forget")
         host.make(indetail=indetail, sampler_name=sampler, steps=5)
         told.append(host.get("/probe/state")[1]["steps"])

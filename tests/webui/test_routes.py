@@ -22,7 +22,7 @@ from lib_indetail.ask.request import POSITIONS, SETTINGS
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.pictures.convert import picture_hash
 from lib_indetail.pictures.opening import decoded_picture
-from tests.webui.host import Host, find_webui, own_copy
+from tests.webui.host import Host, find_webui, own_copy, paper
 
 ROUTES = [("GET", "/indetail/version"), ("GET", "/indetail/settings"), ("POST", "/indetail/invert"),
           ("GET", "/indetail/cache"), ("DELETE", "/indetail/cache"), ("GET", "/indetail/presets"),
@@ -51,7 +51,7 @@ def test_version_and_settings_are_the_tables(host):
 
 
 def test_invert_answers_with_the_reconstruction_and_how_far_it_is_off(host, picture):
-    body = {"image": picture, "prompt": "a circle", "width": 128, "height": 192, "nodes": 20, "inversion": "refined"}
+    body = {"image": picture, "prompt": "a circle", "width": 128, "height": 192, **paper(20), "inversion": "refined"}
     status, answer = host.post("/indetail/invert", body)
     assert status == 200
     made = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
@@ -93,7 +93,7 @@ def test_the_cache_can_be_seen_and_cleared(host, picture):
     empty = dict.fromkeys(("pictures", "inversions", "levels", "bytes", "bank_bytes", "inversions_on_disk",
                            "disk_bytes"), 0)
     assert host.get("/indetail/cache")[1].items() >= empty.items()
-    host.make(indetail={"image": picture, "nodes": 10})
+    host.make(indetail={"image": picture, **paper(10)})
     held = host.get("/indetail/cache")[1]
     assert (held["pictures"], held["inversions"], held["levels"], held["inversions_on_disk"]) == (1, 1, 6, 1)
     assert held["disk_bytes"] > 11 * 4 * 16 * 16 * 4
@@ -101,7 +101,7 @@ def test_the_cache_can_be_seen_and_cleared(host, picture):
     assert ask(host.url + "/indetail/cache", "DELETE") == (200, held)
     left = host.get("/indetail/cache")[1]
     assert left.items() >= empty.items() and left["kept_pictures"] == held["kept_pictures"] > 0
-    host.make(indetail={"image": picture, "nodes": 10})
+    host.make(indetail={"image": picture, **paper(10)})
     assert "inverted in" in host.get("/probe/state")[1]["notes"][-1]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.webui.host import difference, pixels
+from tests.webui.host import difference, paper, pixels
 
 LONG = ", ".join(["very detailed"] * 45)
-ONE = {"nodes": 20}
+ONE = paper(20)
 
 
 def changed(host, picture, **fields) -> list[float]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lib_indetail.pictures.heat_map import LINE, MARGIN, PAPER, colours
-from tests.webui.host import pixels
+from tests.webui.host import paper, pixels
 from tests.webui.test_controlnet import units
 from tests.webui.test_off import KINDS
 from tests.webui.test_several import BLACK, LEFT, WISH, changed
@@ -50,10 +50,10 @@ def test_extra_pictures_come_last_and_change_no_other(host, picture, kind):
 
 
 def test_they_show_what_they_say(host, picture):
-    wish = {"image": picture, **WISH, "nodes": 30, "output_mask": LEFT, "show": ALL}
+    wish = {"image": picture, **WISH, **paper(30), "output_mask": LEFT, "show": ALL}
     _, mask, reconstruction, attention = asked(host, wish)[0]
     assert (pixels(mask)[:, :64] == 255).all() and (pixels(mask)[:, 64:] == 0).all()
-    status, answer = host.post("/indetail/invert", {"image": picture, "nodes": 30, "width": 128, "height": 128,
+    status, answer = host.post("/indetail/invert", {"image": picture, **paper(30), "width": 128, "height": 128,
                                                     "prompt": "a star"})
     assert status == 200
     assert changed(reconstruction, base64.b64decode(answer["image"])) < 1

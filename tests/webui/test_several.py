@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from tests.webui.host import difference, encoded, pixels
+from tests.webui.host import difference, encoded, paper, pixels
 from tests.webui.test_controlnet import units
 from tests.webui.test_off import KINDS
 from tests.webui.test_rows import LONG
 from tests.webui.test_xyz import cells, plot, same
 
-WISH = {"nodes": 10}
+WISH = paper(10)
 HALF = Image.new("L", (128, 128))
 HALF.paste(255, (0, 0, 64, 128))
 LEFT, BLACK = encoded(HALF), encoded(Image.new("L", (128, 128)))

@@ -14,7 +14,7 @@ from PIL import Image
 from embedded.pictures import draw, random_scene
 from lib_indetail.ask.request import FURTHER, SETTINGS
 from lib_indetail.pictures.convert import picture_hash
-from tests.webui.host import pixels
+from tests.webui.host import paper, pixels
 
 CELL = 128
 
@@ -40,7 +40,7 @@ def cells(host, *args, **fields) -> list[bytes]:
 
 
 def alone(host, picture, **values) -> bytes:
-    return host.make(indetail={"image": picture, "nodes": 10, **values})[0]
+    return host.make(indetail={"image": picture, **paper(10), **values})[0]
 
 
 def same(first: bytes, second: bytes) -> bool:
@@ -81,7 +81,7 @@ SWEEPS = [("Strength", "0.3, 1", "strength", [0.3, 1.0]), ("Lambda", "0.1, 0.9",
 
 @pytest.mark.parametrize(("label", "written", "name", "values"), SWEEPS, ids=[sweep[0] for sweep in SWEEPS])
 def test_every_cell_is_the_picture_with_that_value(host, picture, label, written, name, values):
-    grid = cells(host, {"image": picture, "nodes": 10}, ("." + label, written))
+    grid = cells(host, {"image": picture, **paper(10)}, ("." + label, written))
     wanted = [alone(host, picture, **{name: value}) for value in values]
     assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
     assert not same(*wanted)
@@ -92,7 +92,7 @@ def test_every_cell_is_the_picture_with_that_value(host, picture, label, written
     ("Lambda", "0.2-1 (+0.4)", [0.2, 0.6, 1]), ("Lambda", "0-1 (+0.4)", [0, 0.4, 0.8]),
     ("Inversion nodes", "4-8 (+2)", [4, 6, 8]), ("Inversion nodes", "3-5", [3, 4, 5])])
 def test_the_hosts_range_syntax(host, picture, label, written, values):
-    status, answer = plot(host, {"image": picture, "nodes": 10}, ("." + label, written), steps=1)
+    status, answer = plot(host, {"image": picture, **paper(10)}, ("." + label, written), steps=1)
     texts = [Image.open(io.BytesIO(base64.b64decode(each))).info["parameters"] for each in answer["images"][1:]]
     key = {"Lambda": ("InDetail lambda", 0.5), "Inversion nodes": ("InDetail nodes", 20)}[label]
     assert status == 200
@@ -123,7 +123,7 @@ def test_values_that_do_not_go_together_are_refused_before_the_first_cell(host, 
     assert refused[1]["detail"] == "Y axis, End: Start must be less than End, but they are 0.6 and 0.5."
     assert plot(host, {"image": picture, "end": 0.5}, (".Start", "0, 0.6"))[0] == 422
     assert host.get("/probe/state")[1]["calls"] == []
-    assert plot(host, {"image": picture, "nodes": 5}, (".Start", "0, 0.6"), (".End", "1, 0.7"), steps=1)[0] == 200
+    assert plot(host, {"image": picture, **paper(5)}, (".Start", "0, 0.6"), (".End", "1, 0.7"), steps=1)[0] == 200
 
 
 def test_the_axis_of_a_bad_value_is_named(host, picture):
@@ -143,14 +143,14 @@ def test_pictures_come_from_the_folder_by_name_and_by_hash(host, picture, folder
     paths = [folder / "dots.png", folder / "cloth" / "bars, thin.png"]
     line = io.StringIO()
     csv.writer(line).writerow(["cloth/bars, thin.png", picture_hash(Image.open(paths[0]).convert("RGB"))])
-    grid = cells(host, {"nodes": 10}, (".Image prompt", line.getvalue().strip()))
+    grid = cells(host, paper(10), (".Image prompt", line.getvalue().strip()))
     wanted = [alone(host, base64.b64encode(path.read_bytes()).decode()) for path in (paths[1], paths[0])]
     assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
     assert not same(*wanted)
 
 
 def test_pictures_vary_last_so_that_each_is_inverted_once(host, folder):
-    cells(host, {"nodes": 10}, (".Image prompt", 'dots.png,"cloth/bars, thin.png"'), (".Lambda", "0.2, 0.8"), steps=2)
+    cells(host, paper(10), (".Image prompt", 'dots.png,"cloth/bars, thin.png"'), (".Lambda", "0.2, 0.8"), steps=2)
     notes = host.get("/probe/state")[1]["notes"]
     assert ["inverted in" in note for note in notes] == [True, False, True, False]
 
@@ -163,7 +163,7 @@ def test_a_task_brings_its_own_values_into_its_cells(host, picture):
 
 
 def test_cells_do_not_leave_their_values_in_the_next_ones_infotext(host, picture):
-    _, answer = plot(host, {"image": picture, "nodes": 10}, (".Lambda", "0.3, 0.5"), steps=1)
+    _, answer = plot(host, {"image": picture, **paper(10)}, (".Lambda", "0.3, 0.5"), steps=1)
     texts = json.loads(answer["info"])["infotexts"]
     assert ["InDetail lambda: 0.3" in text for text in texts] == [True, True, False]
     assert 'X Type: [InDetail] Lambda, X Values: "0.3, 0.5"' in texts[0]
@@ -173,7 +173,7 @@ def test_an_aborted_plot_leaves_nothing(host, picture):
     plain, ours = host.make()[0], alone(host, picture)
     host.post("/probe/forget")
     host.post("/probe/then", {"after": 70, "what": "interrupted"})
-    status, _ = plot(host, {"image": picture, "nodes": 10}, (".Lambda", "0-1 [6]"), (".Strength", "0.2, 1"), steps=20)
+    status, _ = plot(host, {"image": picture, **paper(10)}, (".Lambda", "0-1 [6]"), (".Strength", "0.2, 1"), steps=20)
     state = host.get("/probe/state")[1]
     assert status == 200
     assert 70 < len(state["calls"]) < 6 * 2 * 20
