@@ -12,6 +12,7 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.levels import Levels, chosen
 from lib_indetail.errors import BadSetting
 from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.window import position
 from tests.fake_host import PAPER, FakeHost
 from tests.frozen.wishes import picture
 
@@ -114,6 +115,27 @@ def test_a_second_pass_has_its_own(host):
     first = host.owner.counts()["levels"]
     host.generate({**WISH, "levels": 2}, passes=HIRES)
     assert first == 2 and host.owner.counts()["levels"] > first
+
+
+@pytest.mark.parametrize("start", [0.15, 0.35, 0.62])
+def test_the_window_is_that_of_the_levels_that_are_sampled(host, start):
+    made, plain = (host.generate(*given, passes=[{"nodes": NODES}]).passes[0].predictions
+                   for given in (({**WISH, "levels": 2, "adain": 0, "start": start},), ()))
+    first = next(n for n, t in enumerate(NODES) if position(t, 1000.0) >= start)
+    assert [torch.equal(a, b) for a, b in zip(made[:first + 1], plain[:first + 1], strict=True)] == \
+        [True] * first + [False]
+
+
+def test_a_schedule_goes_over_the_levels_that_are_sampled(host):
+    """0 up to the middle between two that read the same recorded level."""
+    levels = chosen(2, SCHEDULE, 1000.0, [0.0, 0.2, 1.0])
+    read = [levels.read_at(SCHEDULE.sigma(t)) for t in NODES]
+    number = next(n for n in range(3, len(NODES)) if read[n] == read[n - 1])
+    here, before = (position(NODES[n], 1000.0) for n in (number, number - 1))
+    wish = {**WISH, "levels": 2, "adain": 0, "strength_schedule": f"0:0, {before + 0.01}:0, {here - 0.01}:1"}
+    made, plain = (host.generate(*given, passes=[{"nodes": NODES}]).passes[0].predictions for given in ((wish,), ()))
+    assert [torch.equal(a, b) for a, b in zip(made[:number + 1], plain[:number + 1], strict=True)] == \
+        [True] * number + [False]
 
 
 def test_second_passes_of_other_numbers_of_steps_share_theirs(host):

@@ -151,6 +151,31 @@ def test_nodes_may_be_fractional_timesteps(schedule):
     assert chain.sigmas == tuple(schedule.sigma(t) for t in (0, 10.5, 600.25))
 
 
+def test_on_a_card_that_is_full_parallel_takes_fewer_levels_to_a_call(schedule):
+    model, heard = LinearModel(schedule), []
+
+    def full(z, t):
+        if len(z) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return model(z, t)
+
+    @contextlib.contextmanager
+    def hearing(levels):
+        heard.append(len(levels))
+        yield
+
+    sigmas = [schedule.sigma(t) for t in (100, 300, 500, 700, 900)]
+    chain = prepare_chain(Settings(inversion="parallel"), Inverter(schedule), full, CLEAN, sigmas, hearing)
+    wanted = Inverter(schedule).one_pass(model, CLEAN, sigmas, window=2)
+    assert torch.equal(torch.cat(chain.latents), torch.cat(wanted.latents)) and heard == [3, 2, 2, 1]
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        prepare_chain(Settings(inversion="one pass"), Inverter(schedule), broken, CLEAN, sigmas)
+
+
+def broken(z, t):
+    raise torch.cuda.OutOfMemoryError
+
+
 @pytest.mark.parametrize(("kind", "total"), [("DDIM", 6), ("refined", 18), ("one pass", 7)])
 def test_progress_is_told_after_every_call(schedule, kind, total):
     told = []

@@ -37,8 +37,19 @@ def _chain(settings: Settings, inverter: Inverter, model: Model, latent: torch.T
         return inverter.refined(model, latent, nodes, REFINEMENTS)
     if settings.inversion in LEVELS_AT_ONCE:
         levels = sigmas or [inverter.schedule.sigma(t) for t in nodes]
-        return inverter.one_pass(model, latent, levels, hearing, LEVELS_AT_ONCE[settings.inversion])
+        return _one_pass(inverter, model, latent, levels, hearing, LEVELS_AT_ONCE[settings.inversion])
     return inverter.renoise(latent, fixed_noise(latent))
+
+
+def _one_pass(inverter: Inverter, model: Model, latent: torch.Tensor, levels: Sequence[float],
+              hearing: Callable[[Sequence[float]], AbstractContextManager] | None, window: int) -> Chain:
+    """Out of memory on a GPU: anew, with fewer levels to a call."""
+    try:
+        return inverter.one_pass(model, latent, levels, hearing, window)
+    except torch.cuda.OutOfMemoryError:
+        if window == 1:
+            raise
+    return _one_pass(inverter, model, latent, levels, hearing, window - 1)
 
 
 def fixed_noise(latent: torch.Tensor) -> torch.Tensor:
