@@ -12,7 +12,7 @@ from lib_indetail.ask.request import POSITIONS
 from lib_indetail.ask.settings import TASKS, Settings
 from tests.frozen import asking
 from tests.frozen.asking import NotSaid, added, body, in_full, named
-from tests.frozen.comparing import Answer, differences, without
+from tests.frozen.comparing import Answer, differences, moved_defaults, without
 from tests.frozen.wishes import FIRST, WISHES, Frozen, picture, text_of
 
 KNOWN = {"settings": [{"name": name, "default": field.default, "infotext": field.metadata["infotext"]}
@@ -88,6 +88,21 @@ def test_the_version_and_new_labels_are_no_difference():
     old, new = "Steps: 4, InDetail version: 0.6.0", 'Steps: 4, InDetail levels: "a, b", InDetail version: 0.7.0'
     assert differences(Answer(200, [], [old]), Answer(200, [], [new]), {"InDetail levels"}) == []
     assert without('a: 1, b: "x, \\"y\\"", c: 2', ["b"]) == "a: 1, c: 2"
+
+
+def test_a_default_that_has_moved_is_read_as_what_it_means():
+    moved = moved_defaults({"settings": [{"infotext": "InDetail inversion", "default": "DDIM"}]},
+                           {"settings": [{"infotext": "InDetail inversion", "default": "one pass"},
+                                         {"infotext": "InDetail levels", "default": "3"}]})
+    assert moved == {"InDetail inversion": ("DDIM", "one pass")}
+    plain, ddim, one = (f"Steps: 4{said}, InDetail version: 1"
+                        for said in ("", ", InDetail inversion: DDIM", ", InDetail inversion: one pass"))
+
+    def found(old, new):
+        return differences(Answer(200, [], [old]), Answer(200, [], [new]), (), moved)
+
+    assert found(plain, ddim) == found(one, plain) == found("Steps: 4", "Steps: 4") == []
+    assert found(plain, plain) == ["InDetail inversion: ['one pass'] in place of ['DDIM']"] and found(ddim, one)
 
 
 def test_pictures_are_drawn_the_same_each_time():

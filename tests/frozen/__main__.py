@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.frozen import latents
-from tests.frozen.comparing import differences, labels
+from tests.frozen.comparing import differences, labels, moved_defaults
 from tests.frozen.hosted import Answers, answered, checkpoints
 from tests.frozen.wishes import WISHES
 from tests.webui.host import ROOT, find_controlnet, find_webui, own_copy
@@ -65,10 +65,10 @@ def in_hosts(older: Path, folder: Path, wishes: Mapping, kept: Path | None) -> i
         if kept:
             before.write(kept)
     after = answered(own_copy(folder / "copy"), folder / "after", wishes, models, before)
-    unknown = labels(after.known) - labels(before.known)
+    unknown, moved = labels(after.known) - labels(before.known), moved_defaults(before.known, after.known)
     changed = 0
     for name in wishes:
-        found = differences(before.by_name[name], after.by_name[name], unknown)
+        found = differences(before.by_name[name], after.by_name[name], unknown, moved)
         changed += bool(found)
         print("\n  ".join([f"{'CHANGED' if found else 'same'}: {name}", *found]))
     print(f"{len(wishes) - changed} of {len(wishes)} requests are as they were, "

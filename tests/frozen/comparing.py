@@ -28,8 +28,15 @@ class Answer:
         return asdict(self)
 
 
-def differences(older: Answer, newer: Answer, unknown: Collection[str] = ()) -> list[str]:
-    """One line for each, none where both are the same. `unknown` are infotext labels that the older commit lacks."""
+Defaults = Mapping[str, tuple[Any, Any]]
+"""By infotext label what is left out, in the older commit and in the newer one, where they differ."""
+
+
+def differences(older: Answer, newer: Answer, unknown: Collection[str] = (),
+                moved: Defaults | None = None) -> list[str]:
+    """One line for each, none where both are the same. `unknown` are infotext labels that the older commit lacks,
+    `moved` the defaults that differ."""
+    moved = moved or {}
     if older.status != newer.status:
         return [f"status {newer.status} in place of {older.status}: {newer.said}"]
     found = []
@@ -41,7 +48,12 @@ def differences(older: Answer, newer: Answer, unknown: Collection[str] = ()) -> 
         off = apart(a, b)
         if off:
             found.append(f"picture {number}: {off}")
-    old, new = ([without(text, (VERSION, *unknown)) for text in each.infotexts] for each in (older, newer))
+    for label, defaults in moved.items():
+        meant = [[value(text, label, default) for text in each.infotexts]
+                 for each, default in zip((older, newer), defaults, strict=True)]
+        if meant[0] != meant[1]:
+            found.append(f"{label}: {meant[1]} in place of {meant[0]}")
+    old, new = ([without(text, (VERSION, *unknown, *moved)) for text in each.infotexts] for each in (older, newer))
     if old != new:
         found.append(f"infotext: {_first_difference(old, new)}")
     return found
@@ -61,6 +73,20 @@ def without(infotext: str, labels: Collection[str]) -> str:
     for label in labels:
         infotext = re.sub(rf'(, )?{re.escape(label)}: ("(?:\\.|[^\\"])*"|[^,\n]*)', "", infotext)
     return infotext
+
+
+def value(infotext: str, label: str, default: Any) -> str | None:
+    """What an infotext says or means by leaving it out; None where it does not name us."""
+    if VERSION not in infotext:
+        return None
+    found = re.search(rf'{re.escape(label)}: ("(?:\\.|[^\\"])*"|[^,\n]*)', infotext)
+    return found[1] if found else str(default)
+
+
+def moved_defaults(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    before = {setting["infotext"]: setting["default"] for setting in older["settings"]}
+    return {setting["infotext"]: (before[setting["infotext"]], setting["default"]) for setting in newer["settings"]
+            if before.get(setting["infotext"], setting["default"]) != setting["default"]}
 
 
 def labels(known: Mapping[str, Any]) -> set[str]:

@@ -186,8 +186,9 @@ def _beside() -> dict[str, Frozen]:
         "beside reference_only": Frozen(one, {**reference, "override_settings": {
             "sd_model_checkpoint": "sd1-other.safetensors"}}),  # ControlNet wants a UNet of the usual size
         "unit, hires": Frozen(guided, {**unit(), **HIRES}),
-        "own preset": Frozen({"image": picture(0), "preset": "frozen"}, saves={"frozen": {"nodes": 6, **OWN}}),
-        "preset and more": Frozen({"image": picture(1), "preset": "frozen 2", "strength": 0.6},
+        "own preset": Frozen({"image": picture(0), "preset": "frozen", "inversion": "DDIM"},
+                             saves={"frozen": {"nodes": 6, **OWN}}),
+        "preset and more": Frozen({"image": picture(1), "preset": "frozen 2", "inversion": "DDIM", "strength": 0.6},
                                   saves={"frozen 2": {"nodes": 4, "task": "cross-prompt", "blocks": "all"}}),
         "by position": Frozen({**one, "lambda_image": 0.7, "task": "cross-prompt"}, by_position=True),
         "plot": Frozen(one, plot),

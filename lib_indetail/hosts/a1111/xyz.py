@@ -28,7 +28,8 @@ PICTURE_COST, INVERSION_COST = 0.9, 0.5
 _ANY_PICTURE = Image.new("RGB", (1, 1))
 _PLACES = {"X": 0, "Y": 3, "Z": 6}
 """Where among the plot's arguments the kinds of its axes stand."""
-_INVERTS_ANEW = ("inversion", "nodes", "inversion_text", "own_text", "suffix", "resize", "side", "inpaint_reference")
+_INVERTS_ANEW = ("inversion", "nodes", "levels", "inversion_text", "own_text", "suffix", "resize", "side",
+                 "inpaint_reference")
 
 
 def add_axes(folder: PictureFolder) -> None:
