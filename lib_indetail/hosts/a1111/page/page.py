@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,6 @@ from modules.ui_components import InputAccordion, ToolButton
 from lib_indetail.ask import words
 from lib_indetail.ask.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, SHOWN, numbered
 from lib_indetail.ask.settings import TASKS, Settings
-from lib_indetail.errors import BadSetting, CannotAct
 from lib_indetail.hosts.a1111 import foreseen
 from lib_indetail.hosts.a1111.conflicts import standing_conflict
 from lib_indetail.hosts.a1111.page import pasting
@@ -34,6 +34,7 @@ from lib_indetail.hosts.a1111.runtime import runtime
 from lib_indetail.run.needed import need
 from lib_indetail.run.status import Sizes, kept_text, last_run, plan_text, room_text, sizes_with
 
+logger = logging.getLogger(__name__)
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "gallery", *foreseen.CONTROLS)
 NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_offset", "passes", "side")
@@ -183,13 +184,15 @@ def _planned(tab: str, names: Sequence[str], enabled: bool, sizes: Sizes, streng
 
 def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], numbers: Collection[int]) -> str:
     """What the first image prompt's settings need, for so many; nothing where no checkpoint is loaded yet, or where
-    the generation would be refused."""
+    the generation would be refused, by the host or by us."""
     model = foreseen.loaded()
+    if model is None:
+        return ""
     try:
-        chosen = Settings.of(settings)
-        return "" if model is None else room_text(
-            need(model, foreseen.wished(tab, model, host, chosen, len(numbers))), runtime.room)
-    except (BadSetting, CannotAct):
+        wished = foreseen.wished(tab, model, host, Settings.of(settings), len(numbers))
+        return room_text(need(model, wished), runtime.room)
+    except Exception:
+        logger.debug("the room for keys and values cannot be told", exc_info=True)
         return ""
 
 
