@@ -58,8 +58,9 @@ def running(tmp_path_factory):
 
 def at_rest(running):
     assert running.post("/probe/reset")[0] == 200
-    before = running.get("/sdapi/v1/options")[1]
+    before, errors = running.get("/sdapi/v1/options")[1], running.errors()
     yield running
+    assert running.errors() == errors, running.tail()
     after = running.get("/sdapi/v1/options")[1]
     changed = {name: value for name, value in before.items() if after[name] != value}
     if changed:

@@ -142,6 +142,10 @@ class Host:
         text = self.log.read_text(errors="replace")
         return text if lines is None else "\n".join(text.splitlines()[-lines:])
 
+    def errors(self) -> int:
+        """How often something of ours has raised what the host caught and went on."""
+        return sum("*** Error" in line and "sd-webui-indetail" in line for line in self.tail(None).splitlines())
+
     def get(self, path: str) -> tuple[int, Any]:
         return self._ask(urllib.request.Request(self.url + path))
 

@@ -67,6 +67,8 @@ class Job:
         """The sampler's methods are replaced on the instance, so that copies of a `p` know nothing of it; whichever is
         called first takes both away again."""
         sampler = self._p.sampler
+        if sampler is None:  # behind a hires fix
+            return
         disarm(sampler)
         if run is None:
             return
