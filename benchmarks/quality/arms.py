@@ -258,7 +258,7 @@ PARTS: dict[str, Part] = {
         "The cheapest of the rows above that lose little, one after the other until one holds, on image prompts that "
         "they have not seen.", _confirmed({}, "3 levels, one pass", "3 levels, one pass over 6"), reference=ALL_LEVELS),
     "levels, held out, all blocks": Part(
-        "The same with all blocks.", _confirmed(ALL, "4 levels, one pass over 8"), reference=ALL_LEVELS),
+        "The same with all blocks.", _confirmed(ALL, "5 levels, one pass over 10"), reference=ALL_LEVELS),
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
     "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",
