@@ -173,6 +173,12 @@ def _between(blocks: Mapping[str, Any]) -> dict[str, Arm]:
                for count in (3, 4, 5)}}
 
 
+def _most_detail() -> dict[str, Arm]:
+    few, between = _few_levels(MOST_DETAIL), _between(MOST_DETAIL)
+    return {**{name: few[name] for name in (ALL_LEVELS, "7 levels, DDIM", "all levels, one pass")},
+            **{name: between[name] for name in ("5 levels, one pass over 10",)}}
+
+
 def _confirmed(blocks: Mapping[str, Any], *names: str) -> dict[str, Arm]:
     """Candidates for the default, beside what they are measured against."""
     return {name: (_few_levels(blocks) | _between(blocks))[name] for name in (ALL_LEVELS, *names)}
@@ -259,6 +265,8 @@ PARTS: dict[str, Part] = {
         "they have not seen.", _confirmed({}, "3 levels, one pass", "3 levels, one pass over 6"), reference=ALL_LEVELS),
     "levels, held out, all blocks": Part(
         "The same with all blocks.", _confirmed(ALL, "5 levels, one pass over 10"), reference=ALL_LEVELS),
+    "levels, most detail": Part(
+        "The preset Most detail, with few levels and with all.", _most_detail(), held_out=False, reference=ALL_LEVELS),
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
     "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",
