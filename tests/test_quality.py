@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from benchmarks.quality import measuring
-from benchmarks.quality.arms import ALL, PARTS, Arm, Claim, Part
+from benchmarks.quality.arm import ALL, Arm, Claim, Part
+from benchmarks.quality.arms import PARTS
 from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.metrics import diversity
 from benchmarks.quality.peers import RULES, PlannedBy, reference_only, renoised_anew, rival, style_aligned
@@ -208,6 +209,21 @@ def test_what_costs_text_does_not_dominate():
     arms["free"] = {"image": arms["base"]["image"] + 0.2, "text": np.ones(50)}
     arms["hardly costly"] = {"image": arms["base"]["image"] + 0.2, "text": np.append(np.ones(49), 0.75)}
     assert list(dominating(arms, "base")) == ["free"]
+
+
+@pytest.mark.parametrize(("lost", "holds"), [
+    ([0.0] * 50, True), ([-1.0] + [0.0] * 49, True), ([-1.0] * 2 + [0.0] * 48, False), ([0.02] * 50, True),
+    ([-0.021] * 50, False), ([-1.0] * 8 + [1.0] * 8 + [0.0] * 34, False)])
+def test_a_row_holds_that_loses_little_and_surely_so(lost, holds):
+    """A fiftieth in the mean, twelve hundredths at the lower end."""
+    limits = {"text": (-0.02, -0.12)}
+    part = Part("", {"base": Arm(), "other": Arm(ALL)}, reference="base", limits=limits)
+    known = {("pictures", arm.key, HELD_OUT + number): dict.fromkeys(
+        ("text", "pattern", "colours", "image", "copied", "diversity"), 0.5 + (change if name == "other" else 0))
+        for name, arm in part.arms.items() for number, change in enumerate(lost)}
+    said = evidence(known, {"levels": part})
+    assert f"| {'yes' if holds else 'no'} |" in said.split("| holds |")[1]
+    assert "at least -0.02 and -0.12 (shape of the text)" in said
 
 
 def row_of(arm, trial) -> dict:

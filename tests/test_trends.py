@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 import torch
 
-from benchmarks.quality.arms import ALL, Arm
+from benchmarks.quality.arm import ALL, Arm
 from benchmarks.quality.generating import Trials
 from benchmarks.quality.trials import trial
 from embedded.checkpoint import load_judge, load_model

@@ -2,88 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from lib_indetail.ask.presets import BUILT_IN
+from benchmarks.quality.arm import ALL, FEW, MOST_DETAIL, USUAL, WHOLE, Arm, Claim, Part
+from benchmarks.quality.few_levels import FEW_LEVELS
 from lib_indetail.ask.settings import Settings
-
-AUTHORS = Settings(nodes=50, inversion="DDIM", levels="all")
-"""Where ours differ from theirs; all other defaults are the paper's."""
-ALL = {"blocks": "all"}
-WHOLE = {"stratified_until": 1.0}
-MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name not in ("task", "levels")}
-"""What the searches found, which were before there were few levels."""
-FEW = {"steps": 10}
-USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
-"""What people use."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """`settings` of the task, over the authors'; None is the text alone. A `rule` of `peers.RULES` stands in the place
-    of the settings' plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another
-    shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side. Of
-    few levels, one pass goes over so many others `between` two."""
-
-    settings: Mapping[str, Any] | None = field(default_factory=dict)
-    task: str = "cross-prompt"
-    rule: str | None = None
-    anew: bool = False
-    scale: float = 5.0
-    steps: int = 20
-    sampler: str = "ddim"
-    scheduler: str = "plain"
-    prompt: str = "another shape"
-    unwanted: bool = False
-    between: int = 0
-
-    @property
-    def key(self) -> str:
-        """All that it differs in from the first arm there is: arms of one key are one, whatever they are called."""
-        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        if self.settings is not None:
-            given["settings"] = _differing(vars(self.resolved), vars(AUTHORS))
-            given["task"] = ""
-        return json.dumps(_differing(given, {**vars(Arm()), "settings": {}}), sort_keys=True)
-
-    @property
-    def resolved(self) -> Settings:
-        theirs = {name: getattr(AUTHORS, name) for name in ("nodes", "inversion", "levels")}
-        return Settings.of({**theirs, **self.settings}, self.task)
-
-
-def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in usual and value != usual[name]}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Of two arms the second is higher in a figure (or, `flat`, no lower)."""
-
-    figure: str
-    lower: str
-    higher: str
-    flat: bool = False
-
-
-@dataclass(frozen=True)
-class Part:
-    """`measured` is "pictures" (see `metrics`), "shares" (of attention) or "inversions". `about` says how it was made;
-    `most` trials are enough."""
-
-    about: str
-    arms: Mapping[str, Arm]
-    claims: tuple[Claim, ...] = ()
-    held_out: bool = True
-    measured: str = "pictures"
-    most: int | None = None
-    reference: str | None = None
-
 
 CONFLICTING, FREE = "concatenation, conflicting", "concatenation, conflict-free"
 
@@ -153,37 +78,6 @@ def _kinds() -> dict[str, dict[str, Any]]:
             "re-noise": {"inversion": "re-noise"}}
 
 
-LEVELS = ("all", "10", "7", "5", "3")
-ALL_LEVELS = "all levels, DDIM"
-
-
-def _few_levels(blocks: Mapping[str, Any]) -> dict[str, Arm]:
-    """Keys and values of so many noise levels, by every kind of inversion: cheaper from row to row of a kind."""
-    return {f"{count} levels, {kind}": Arm({**blocks, "levels": count, "inversion": kind, "nodes": 20}, **USUAL)
-            for kind in ("DDIM", "one pass", "parallel") for count in LEVELS}
-
-
-def _between(blocks: Mapping[str, Any]) -> dict[str, Arm]:
-    """One pass over twice as many levels as are recorded."""
-    few = _few_levels(blocks)
-    one = few["3 levels, one pass"]
-    return {ALL_LEVELS: few[ALL_LEVELS],
-            **{f"{count} levels, one pass over {2 * count}":
-               dataclasses.replace(one, settings={**one.settings, "levels": str(count)}, between=1)
-               for count in (3, 4, 5)}}
-
-
-def _most_detail() -> dict[str, Arm]:
-    few, between = _few_levels(MOST_DETAIL), _between(MOST_DETAIL)
-    return {**{name: few[name] for name in (ALL_LEVELS, "7 levels, DDIM", "all levels, one pass")},
-            **{name: between[name] for name in ("5 levels, one pass over 10",)}}
-
-
-def _confirmed(blocks: Mapping[str, Any], *names: str) -> dict[str, Arm]:
-    """Candidates for the default, beside what they are measured against."""
-    return {name: (_few_levels(blocks) | _between(blocks))[name] for name in (ALL_LEVELS, *names)}
-
-
 def _search() -> dict[str, dict[str, Any]]:
     tried: dict[str, dict[str, Any]] = {
         "until 0.5": {"stratified_until": 0.5}, "until 1": {"stratified_until": 1.0},
@@ -223,7 +117,6 @@ def _careful_search() -> dict[str, dict[str, Any]]:
 
 
 _A, _A_ALL, _B = _table_a({}), _table_a(ALL), _table_b()
-_BLOCKS = ("", "the decoder's blocks", {}), (", all blocks", "all blocks", ALL)
 _ENDS = [FREE, "stratified, 50 of 50"]
 
 PARTS: dict[str, Part] = {
@@ -252,21 +145,7 @@ PARTS: dict[str, Part] = {
                        "none (conflict-free)": _A_ALL[FREE]},
                       _rising(["the same image prompt (conflicting)", "another image prompt",
                                "none (conflict-free)"], "image")),
-    **{f"levels{name}": Part(
-        f"How many noise levels of the image prompt are recorded, with {what}; each step reads the nearest. DDIM "
-        "inversion has 20 nodes; the other kinds go over the recorded levels alone. 20 steps of DPM++ 2M Karras, on "
-        "the image prompts of the searches.", _few_levels(blocks), held_out=False, reference=ALL_LEVELS)
-       for name, what, blocks in _BLOCKS},
-    **{f"levels, between{name}": Part(
-        f"As above with {what}, where one pass goes over twice as many levels as are recorded.", _between(blocks),
-        held_out=False, reference=ALL_LEVELS) for name, what, blocks in _BLOCKS},
-    "levels, held out": Part(
-        "The cheapest of the rows above that lose little, one after the other until one holds, on image prompts that "
-        "they have not seen.", _confirmed({}, "3 levels, one pass", "3 levels, one pass over 6"), reference=ALL_LEVELS),
-    "levels, held out, all blocks": Part(
-        "The same with all blocks.", _confirmed(ALL, "5 levels, one pass over 10"), reference=ALL_LEVELS),
-    "levels, most detail": Part(
-        "The preset Most detail, with few levels and with all.", _most_detail(), held_out=False, reference=ALL_LEVELS),
+    **FEW_LEVELS,
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),
     "search": Part("10 DDIM steps, on image prompts that the other tables do not use.",

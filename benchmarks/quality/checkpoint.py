@@ -21,7 +21,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.quality.arms import MOST_DETAIL
+from benchmarks.quality.arm import MOST_DETAIL
 from benchmarks.quality.bootstrap import mean
 from benchmarks.quality.learned import Clip, Dino
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.quality.arms import PARTS, Arm, Part
+from benchmarks.quality.arm import Arm, Part
+from benchmarks.quality.arms import PARTS
 from benchmarks.quality.bootstrap import Mean, mean
 from benchmarks.quality.generating import Trials
 from benchmarks.quality.report import NAMES, Figures, Known, by_arm, file_name

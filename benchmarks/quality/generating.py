@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import torch
 
-from benchmarks.quality.arms import Arm
+from benchmarks.quality.arm import Arm
 from benchmarks.quality.metrics import figures
 from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
 from benchmarks.quality.trials import Trial, trial

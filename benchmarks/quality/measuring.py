@@ -13,7 +13,8 @@ from typing import TextIO
 import torch
 from tqdm import tqdm
 
-from benchmarks.quality.arms import PARTS, Arm
+from benchmarks.quality.arm import Arm
+from benchmarks.quality.arms import PARTS
 from benchmarks.quality.generating import Trials
 from benchmarks.quality.trials import HELD_OUT
 from embedded.checkpoint import load_judge, load_model

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.quality.arms import AUTHORS, PARTS, Claim, Part
+from benchmarks.quality.arm import AUTHORS, Claim, Part
+from benchmarks.quality.arms import PARTS
 from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.measuring import Done
 from benchmarks.quality.trials import HELD_OUT, NOISES
@@ -52,7 +53,7 @@ def evidence(known: Known, parts: Mapping[str, Part] = PARTS, pictures: Path = P
         if arms := by_arm(known, part):
             sections[_heading(name)] = "\n\n".join(
                 [_about(name, part, arms), table(arms, part.measured), *_shown(name, pictures),
-                 *claims(part.claims, arms), *_dominating(part, arms)])
+                 *claims(part.claims, arms), *_dominating(part, arms), *_holding(part, arms)])
     ordered = [heading for heading in map(_heading, parts) if heading in sections]
     ordered += [heading for heading in sections if heading not in ordered]
     texts = [f"{heading}\n\n{sections[heading]}" for heading in ordered]
@@ -168,6 +169,30 @@ def _dominating(part: Part, arms: Mapping[str, Figures]) -> list[str]:
     ordered = sorted(found.items(), key=lambda item: -item[1]["image"].value)
     return ["\n".join(lines + [f"| {arm} | {_signed(gained['image'])} | {_signed(gained['text'])} |"
                                for arm, gained in ordered])]
+
+
+ROUNDED = 1e-9
+
+
+def holds(limits: Mapping[str, tuple[float, float]], lost: Mapping[str, Mean]) -> bool:
+    """Whether the differences stay within the limits of their means and of their intervals' lower ends."""
+    return all(lost[figure].value >= mean - ROUNDED and lost[figure].low >= low - ROUNDED
+               for figure, (mean, low) in limits.items())
+
+
+def _holding(part: Part, arms: Mapping[str, Figures]) -> list[str]:
+    if part.limits is None:
+        return []
+    said = ", ".join(f"{mean:g} and {low:g} ({NAMES[figure]})" for figure, (mean, low) in part.limits.items())
+    lines = [f"Differences from *{part.reference}*, trial by trial. A row holds whose means and lower ends are at "
+             f"least {said}.", "", "| | " + " | ".join(NAMES[figure] for figure in part.limits) + " | holds |",
+             "| --- |" + " --- |" * (len(part.limits) + 1)]
+    for arm, figures in arms.items():
+        if arm != part.reference:
+            lost = {figure: difference(arms[part.reference][figure], figures[figure]) for figure in part.limits}
+            lines.append(f"| {arm} | " + " | ".join(_signed(each) for each in lost.values())
+                         + f" | {'yes' if holds(part.limits, lost) else 'no'} |")
+    return ["\n".join(lines)]
 
 
 def _cell(value: Mean) -> str:
