@@ -62,14 +62,15 @@ def test_an_error_at_any_call_reaches_the_person_and_leaves_nothing(host, pictur
 
 
 def test_reloading_the_page_twice_applies_it_once(host, picture):
-    before = host.make(indetail={"image": picture})
+    wish = {"image": picture, **paper(20)}
+    before = host.make(indetail=wish)
     for _ in range(2):
         starts = host.starts()
         host.post("/probe/reload")
         host.wait(starts + 1)
     state = host.get("/probe/state")[1]
     assert sum("DenoiserRows" in name for name in state["callbacks"]) == 1
-    assert host.make(indetail={"image": picture}) == before
+    assert host.make(indetail=wish) == before
 
 
 def test_two_hundred_generations_do_not_grow(host, picture):
