@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.errors import CannotAct
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.pictures.opening import decoded_picture
 from tests.fake_host import PAPER, SIZE, FakeHost, FakeModel, Frame
@@ -114,6 +115,14 @@ def test_an_interrupt_leaves_the_generation_plain_and_nothing_unfinished(host, a
     assert kept["inversions"] == (asked == 4)
     host.stop_after, host.asked = None, 0
     assert not torch.equal(host.generate(WISH).latents[0], plain)
+
+
+@pytest.mark.parametrize("inversion", ["DDIM", "one pass"])
+def test_nan_while_a_picture_is_inverted_is_the_inversions(host, inversion):
+    spoil = float("nan")
+    host.loaded.unet.out.register_forward_hook(lambda module, args, out: out * (spoil if len(out) == 1 else 1))
+    with pytest.raises(CannotAct, match="the inversion of the image prompt came to NaN"):
+        host.generate({**WISH, "inversion": inversion})
 
 
 def test_own_calls_are_made_while_the_host_holds_still_and_tells_its_progress(host):

@@ -74,10 +74,10 @@ class Heard:
         if not self._to_the_end and len(self._parts) == 2 * len(self._wanted):
             raise _Enough
 
-    def check(self) -> None:
+    def check(self, stage: str = RECORD) -> None:
         """Raises CannotAct for NaN. It is looked for in the last layer, to which it comes from all before it."""
         for part in list(self._parts.values())[-2:]:
-            finite(part, RECORD)
+            finite(part, stage)
 
     def recorded(self, row: int = 0) -> Recorded:
         return {name: tuple(self._parts[name, index][row:row + 1] for index in (0, 1)) for name in self._wanted}
@@ -137,10 +137,10 @@ class Recorder:
 
 @contextlib.contextmanager
 def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_end: bool = True,
-             of: Collection[float] | None = None) -> Iterator[Hearing]:
+             of: Collection[float] | None = None, stage: str = RECORD) -> Iterator[Hearing]:
     """Gives `hearing(sigmas)`: the memory keeps what a pass inside that shows, as the bank, row by row at these levels,
     but for those that are none `of` some. Unless it is wanted `to_the_end` the pass is broken off behind the last
-    layer."""
+    layer. `stage` is what NaN is said to be of."""
     ear, installed = Ear(layers), Installed()
     ear.install(installed)
 
@@ -149,7 +149,7 @@ def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_
         heard = Heard(layers, len(sigmas), away, to_the_end)
         with ear.hearing(heard):
             yield
-        heard.check()
+        heard.check(stage)
         for row, sigma in enumerate(sigmas):
             if of is None or sigma in of:
                 memory.keep(bank, sigma, heard.recorded(row))

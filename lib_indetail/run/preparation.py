@@ -22,6 +22,7 @@ from lib_indetail.inversion.passes import image_passes
 from lib_indetail.kept.cache import Cache
 from lib_indetail.methods.plans import IMAGE
 from lib_indetail.noise.chain import Chain
+from lib_indetail.noise.finite import INVERSION
 from lib_indetail.run.host import Host, Model, Text
 from lib_indetail.run.needed import levels_read
 from lib_indetail.run.prepared import Prepared, shown_at
@@ -87,7 +88,7 @@ def _inverted(host: Host, model: Model, wish: Wish, latent: torch.Tensor, outsid
     levels, nodes = wish.levels(model.schedule), wish.nodes(model.schedule)
     recorded = levels.recorded if levels else nodes
     with host.progress(f"inverting {name}") as report, model.ready(), \
-            listened(layers, memory, IMAGE, of=recorded) as hearing:
+            listened(layers, memory, IMAGE, of=recorded, stage=INVERSION) as hearing:
         inverter = Inverter(model.schedule, model.prediction, report, host.interrupted, model.timestep)
         records = not settings.inversion_offset and memory.missing(IMAGE, recorded)
         chain = prepare_chain(settings, inverter, outside[IMAGE], latent, nodes, hearing if records else None)

@@ -58,10 +58,10 @@ def test_every_scheduler(host, picture, scheduler):
 @pytest.mark.parametrize("same", [dict(sampler_name="DPM++ 2M", scheduler="Karras"), dict(steps=9), dict(seed=1234),
                                   dict(cfg_scale=9), dict(batch_size=3), dict(n_iter=2), dict(negative_prompt="red")])
 def test_the_inversion_is_not_made_again_for(host, picture, same):
-    host.make(indetail={"image": picture})
+    host.make(indetail={"image": picture}, steps=12)
     assert "inverted in" in host.get("/probe/state")[1]["notes"][0]
     host.post("/probe/forget")
-    host.make(indetail={"image": picture}, **same)
+    host.make(**{"indetail": {"image": picture}, "steps": 12, **same})
     state = host.get("/probe/state")[1]
     assert all("still there" in note for note in state["notes"])
     assert len(state["notes"]) == same.get("n_iter", 1)

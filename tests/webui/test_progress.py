@@ -93,7 +93,7 @@ def test_the_folder_scripts_own_text_stands_in_front(host, picture):
 def test_at_the_end_it_is_said_how_long_reading_took_and_of_what(host, picture):
     def comments(**fields) -> str:
         host.post("/probe/forget")
-        host.make(indetail={"image": picture, **fields})
+        host.make(indetail={"image": picture, **paper(20), **fields})
         return " ".join(host.get("/probe/state")[1]["comments"])
 
     took = r"\d+\.\d s"

@@ -158,7 +158,7 @@ def test_pictures_vary_last_so_that_each_is_inverted_once(host, folder):
 def test_a_task_brings_its_own_values_into_its_cells(host, picture):
     page = [True, picture, "cross-prompt", 1.0, 0.5, 0.2, 1.0, 0.0, 1.0, 0.0, 1.0, "DDIM", 10]
     grid = cells(host, page, (".Task", "structure-guided, cross-prompt"))
-    wanted = [alone(host, picture, task=task) for task in ("structure-guided", "cross-prompt")]
+    wanted = [alone(host, picture, task=task, levels="3") for task in ("structure-guided", "cross-prompt")]
     assert [same(a, b) for a, b in zip(grid, wanted, strict=True)] == [True, True]
 
 
