@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lib_indetail.ask.presets import BUILT_IN
 from lib_indetail.ask.settings import Settings
+from lib_indetail.methods.detail import TERM, Detail
+from lib_indetail.run.prepared import Prepared
 
 AUTHORS = Settings(nodes=50, inversion="DDIM", levels="all")
 """Where ours differ from theirs; all other defaults are the paper's."""
@@ -27,7 +29,8 @@ class Arm:
     """`settings` of the task, over the authors'; None is the text alone. A `rule` of `peers.RULES` stands in the place
     of the settings' plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another
     shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side. Of
-    few levels, one pass goes over so many others `between` two."""
+    few levels, one pass goes over so many others `between` two. `term` is what of the patch term differs from what was
+    found best, by the names of `methods.patches.Term`, and of its `start` and `until`."""
 
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     task: str = "cross-prompt"
@@ -40,6 +43,7 @@ class Arm:
     prompt: str = "another shape"
     unwanted: bool = False
     between: int = 0
+    term: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -54,6 +58,13 @@ class Arm:
     def resolved(self) -> Settings:
         theirs = {name: getattr(AUTHORS, name) for name in ("nodes", "inversion", "levels")}
         return Settings.of({**theirs, **self.settings}, self.task)
+
+
+    def detail(self, prepared: Sequence[Prepared]) -> Detail:
+        """The patch term of this arm."""
+        votes = {name: value for name, value in self.term.items() if name not in ("start", "until")}
+        window = {name: value for name, value in self.term.items() if name not in votes}
+        return Detail(prepared, dataclasses.replace(TERM, **votes), **window)
 
 
 def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.quality.arm import ALL, FEW, MOST_DETAIL, USUAL, WHOLE, Arm, Claim, Part
+from benchmarks.quality.detail import DETAIL
 from benchmarks.quality.few_levels import FEW_LEVELS
 from lib_indetail.ask.settings import Settings
 
@@ -145,6 +146,7 @@ PARTS: dict[str, Part] = {
                        "none (conflict-free)": _A_ALL[FREE]},
                       _rising(["the same image prompt (conflicting)", "another image prompt",
                                "none (conflict-free)"], "image")),
+    **DETAIL,
     **FEW_LEVELS,
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),

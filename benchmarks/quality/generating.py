@@ -67,7 +67,8 @@ class Trials:
             unwanted = dataclasses.replace(UNWANTED, blocks=arm.resolved.blocks)
             images.append(dataclasses.replace(self._image(scene, given.number, arm, unwanted, request), number=2))
         planner = None if arm.rule is None else PlannedBy(RULES[arm.rule])
-        return self._model.decode(generate(self._model, request, images, planner=planner, watch=watch))
+        return self._model.decode(generate(self._model, request, images, planner=planner, watch=watch,
+                                           detail=arm.detail))
 
     def shares(self, given: Trial, arm: Arm) -> dict[str, float]:
         """What own keys receive above the picture's, by step and in the mean."""
