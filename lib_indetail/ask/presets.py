@@ -56,12 +56,12 @@ BUILT_IN = {
         "For the image prompt's details on something else, which the prompt names: the paper's settings, but for "
         "the quicker inversion."),
     "Cross-prompt, all blocks": Preset(
-        {"task": "cross-prompt", "blocks": "all", "levels": "5"},
+        {"task": "cross-prompt", "blocks": "all", "levels": "7", "inversion": "parallel"},
         "For patterns that Cross-prompt loses: the whole UNet reads the image prompt. The prompt is followed a little "
         "less often."),
     "Most detail": Preset(
         {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0,
-         "levels": "5"},
+         "levels": "7", "inversion": "parallel"},
         "For as much of pattern and colours as possible, on something that the prompt names. The prompt is followed a "
         "little less often."),
     "Cross-prompt, colours matched": Preset(
