@@ -61,7 +61,7 @@ BUILT_IN = {
         "less often."),
     "Most detail": Preset(
         {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0,
-         "levels": "7", "inversion": "parallel"},
+         "levels": "5"},
         "For as much of pattern and colours as possible, on something that the prompt names. The prompt is followed a "
         "little less often."),
     "Cross-prompt, colours matched": Preset(

@@ -86,8 +86,8 @@ class Settings:
     levels: str = count_or(
         ALL, "Levels", "3", MOST_LEVELS, "InDetail levels",
         "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. More "
-        "take more time and memory: 3 do for the decoder's blocks, 7 with the parallel inversion for all blocks. All, as "
-        "in the paper: at each level that is sampled.")
+        "take more time and memory: 3 do for the decoder's blocks; for all blocks 5, or 7 with the parallel inversion. "
+        "All, as in the paper: at each level that is sampled.")
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
         "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)
