@@ -83,9 +83,11 @@ def test_few_levels_are_recorded_and_every_step_reads(host, inversion):
     assert distance(made.latents[0], whole.latents[0]) < distance(plain.latents[0], whole.latents[0])
 
 
-def test_one_pass_over_few_levels_inverts_and_records_in_one_call_more(host):
-    host.generate({**WISH, "levels": 4, "inversion": "one pass"}, passes=[{"nodes": NODES}])
-    assert host.loaded.own == [1] * 9 and host.owner.counts()["levels"] == 4
+@pytest.mark.parametrize(("inversion", "rows"), [("one pass", [1] * 9), ("parallel", [1, 3, 1])])
+def test_inverting_over_few_levels_records_them_in_one_call_more(host, inversion, rows):
+    """One pass goes over one level between each two, parallel over none."""
+    host.generate({**WISH, "levels": 4, "inversion": inversion}, passes=[{"nodes": NODES}])
+    assert host.loaded.own == rows and host.owner.counts()["levels"] == 4
 
 
 def test_other_numbers_of_steps_find_the_same_levels(host):
@@ -95,7 +97,7 @@ def test_other_numbers_of_steps_find_the_same_levels(host):
     assert len(host.loaded.own) == calls and host.owner.counts()["levels"] == 4
 
 
-@pytest.mark.parametrize(("inversion", "count"), [("DDIM", 10), ("one pass", 5)])
+@pytest.mark.parametrize(("inversion", "count"), [("DDIM", 10), ("one pass", 5), ("parallel", 10)])
 def test_where_few_would_take_as_many_calls_the_levels_are_those_of_the_steps(host, inversion, count):
     few, whole = ({**WISH, "inversion": inversion, "levels": each} for each in (count, "all"))
     made = [host.generate(wish, passes=[{"nodes": NODES}]).latents[0] for wish in (few, whole)]

@@ -21,15 +21,14 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.quality.arm import MOST_DETAIL
 from benchmarks.quality.bootstrap import mean
 from benchmarks.quality.learned import Clip, Dino
+from lib_indetail.ask.presets import BUILT_IN
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 ENOUGH = 200
-FIVE = {"levels": "5"}
-OURS = {"the authors' settings": {"inversion": "DDIM", "levels": "all"}, "all blocks": {"blocks": "all", **FIVE},
-        "most detail": {**MOST_DETAIL, **FIVE}}
+OURS = {"the authors' settings": {"inversion": "DDIM", "levels": "all"},
+        "all blocks": BUILT_IN["Cross-prompt, all blocks"].values, "most detail": BUILT_IN["Most detail"].values}
 REFERENCES = {f"reference_only, fidelity {fidelity:g}": fidelity for fidelity in (0.5, 1.0)}
 ARMS = ("text only", *REFERENCES, *OURS)
 

@@ -32,7 +32,7 @@ def _between(blocks: Mapping[str, Any]) -> dict[str, Arm]:
 
 def _most_detail() -> dict[str, Arm]:
     few, between = _few_levels(MOST_DETAIL), _between(MOST_DETAIL)
-    return {**{name: few[name] for name in (ALL_LEVELS, "7 levels, DDIM", "all levels, one pass")},
+    return {**{name: few[name] for name in (ALL_LEVELS, "7 levels, DDIM", "7 levels, parallel", "all levels, one pass")},
             **{name: between[name] for name in ("5 levels, one pass over 10",)}}
 
 
@@ -57,7 +57,7 @@ FEW_LEVELS: dict[str, Part] = {
         "they have not seen.", _confirmed({}, "3 levels, one pass", "3 levels, one pass over 6"),
         reference=ALL_LEVELS, limits=LITTLE),
     "levels, held out, all blocks": Part(
-        "The same with all blocks.", _confirmed(ALL, "5 levels, one pass over 10"),
+        "The same with all blocks.", _confirmed(ALL, "7 levels, parallel", "5 levels, one pass over 10"),
         reference=ALL_LEVELS, limits=LITTLE),
     "levels, most detail": Part(
         "The preset Most detail, with few levels and with all.", _most_detail(), held_out=False,

@@ -56,7 +56,7 @@ BUILT_IN = {
         "For the image prompt's details on something else, which the prompt names: the paper's settings, but for "
         "the quicker inversion."),
     "Cross-prompt, all blocks": Preset(
-        {"task": "cross-prompt", "blocks": "all", "levels": "5"},
+        {"task": "cross-prompt", "blocks": "all", "levels": "7", "inversion": "parallel"},
         "For patterns that Cross-prompt loses: the whole UNet reads the image prompt. The prompt is followed a little "
         "less often."),
     "Most detail": Preset(

@@ -74,9 +74,10 @@ class Settings:
         advanced=True)
     inversion: str = choice(
         "Inversion", "one pass", INVERSIONS, "InDetail inversion",
-        "One pass: two UNet calls for each recorded level, and nothing left to record. Parallel: the same, three "
-        "levels a call; less close. DDIM: as in the paper, one call a node, and the record apart. Refined: three calls "
-        "a node, closer to the image prompt. Re-noise: no calls, the image prompt under one fixed noise.",
+        "One pass: two UNet calls for each recorded level, and nothing left to record. Parallel: a call for "
+        "each three of them; less close, and 7 levels are wanted. DDIM: as in the paper, one call a node, and the "
+        "record apart. Refined: three calls a node, closer to the image prompt. Re-noise: no calls, the image prompt "
+        "under one fixed noise.",
         advanced=True)
     nodes: int = number(
         "Inversion nodes", 20, 1, 500, 1, "InDetail nodes",
@@ -85,8 +86,8 @@ class Settings:
     levels: str = count_or(
         ALL, "Levels", "3", MOST_LEVELS, "InDetail levels",
         "At how many noise levels keys and values of the image prompt are recorded; each step reads the nearest. More "
-        "take more time and memory: 3 do for the decoder's blocks, 5 for all blocks. All, as in the paper: at each "
-        "level that is sampled.")
+        "take more time and memory: 3 do for the decoder's blocks; for all blocks 5, or 7 with the parallel inversion. "
+        "All, as in the paper: at each level that is sampled.")
     blocks: str = choice(
         "Blocks", "decoder", tuple(BLOCKS), "InDetail blocks",
         "Which blocks of the UNet read the image prompt. The paper: decoder.", advanced=True)

@@ -16,13 +16,13 @@ from lib_indetail.noise.schedule import NoiseSchedule
 RHO = 7.0
 """Of Karras et al. (2022), equation 5: where a given number of levels is spent best."""
 BETWEEN = 1
-"""Levels that the one-pass kinds go over between two that are recorded: they make the walk closer, and take no room."""
+"""Levels that one pass goes over between two that are recorded: they make the walk closer, and take no room."""
 
 
 @dataclass(frozen=True)
 class Levels:
     """Falling sigmas: those that are `recorded`, and those that the one-pass kinds of inversion go over, which are the
-    same and others `between` them."""
+    same and, in one pass, others `between` them."""
 
     recorded: tuple[float, ...]
     between: tuple[float, ...] = ()

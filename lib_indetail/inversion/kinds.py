@@ -13,7 +13,8 @@ from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.finite import INVERSION, finite
 
 REFINEMENTS = 2
-LEVELS_AT_ONCE = {"one pass": 1, "parallel": 3}
+ONE_PASS, PARALLEL = "one pass", "parallel"
+LEVELS_AT_ONCE = {ONE_PASS: 1, PARALLEL: 3}
 """The kinds of inversion whose nodes are the levels sampled at. More than three at once go astray in one sweep."""
 _RENOISE_SEED = 0
 

@@ -9,7 +9,7 @@ import torch
 
 from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.levels import BETWEEN, Levels, chosen
-from lib_indetail.inversion.kinds import LEVELS_AT_ONCE
+from lib_indetail.inversion.kinds import ONE_PASS
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
@@ -22,8 +22,8 @@ GRID = 50
 class Wish:
     """An image prompt's settings as the pass has them, and its number among all; the text of the pass's first image on
     its side; the pass's frame, and its noise levels: `own` are those at which the checkpoint at hand is sampled.
-    `images` of the batch read it (None: all). Of few levels, the one-pass kinds of inversion go over so many others
-    `between` two."""
+    `images` of the batch read it (None: all). Of few levels, one pass goes over so many others `between` two; parallel
+    over none."""
 
     settings: Settings
     text: str
@@ -43,12 +43,11 @@ class Wish:
     def levels(self, schedule: NoiseSchedule) -> Levels | None:
         """Those that are recorded; None: all that are sampled, also where few would take as many calls. Passes that
         begin at nearly the same noise share them: other numbers of steps move a second pass's beginning."""
-        count = self.settings.level_count
-        calls = count and count * (1 + self.between if self.settings.inversion in LEVELS_AT_ONCE else 1)
-        if calls is None or 0 < len(self.sigmas) <= calls:
+        count, between = self.settings.level_count, self.between if self.settings.inversion == ONE_PASS else 0
+        if count is None or 0 < len(self.sigmas) <= count * (1 + between):
             return None
         first = max(GRID, GRID * round(self._first(schedule) / GRID))
-        return chosen(count, schedule, first, self.settings.bounds, self.between)
+        return chosen(count, schedule, first, self.settings.bounds, between)
 
     def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
         """Those of the one-pass kinds of inversion."""
