@@ -120,7 +120,7 @@ def test_interrupting_the_preparation_makes_no_picture_wrong(host, picture, when
 
 @pytest.mark.parametrize(("inversion", "calls"), [("one pass", 7), ("parallel", 3)])
 def test_a_one_pass_inversion_has_nothing_left_to_record(host, picture, inversion, calls):
-    wish = {"image": picture, "inversion": inversion}
+    wish = {"image": picture, "inversion": inversion, "levels": "all"}
     made, = host.make(indetail=wish)
     assert (len(host.get("/probe/state")[1]["calls"]), records(host)) == (calls + 6, 0)
     assert host.make(indetail=wish) == [made]
