@@ -105,6 +105,8 @@ def test_nothing_is_changed_where_nothing_may_be_taken():
                       [Exemplar(WIDE[..., :2], 1.0)]):
         assert torch.equal(drawn(X, exemplars, Term()), X)
     assert torch.equal(drawn(X[..., :2], [Exemplar(WIDE, 1.0)], Term()), X[..., :2])
+    useless = Exemplar(TALL, 0.5, take=torch.zeros(24, 16))
+    assert torch.equal(drawn(X, [Exemplar(WIDE, 0.3), useless], Term()), drawn(X, [Exemplar(WIDE, 0.3)], Term()))
     narrow = torch.zeros(20, 17)
     narrow[:, 4:6] = 1
     assert torch.equal(drawn(X, [Exemplar(WIDE, 1.0, take=narrow)], Term()), X)

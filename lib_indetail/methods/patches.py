@@ -4,9 +4,10 @@ With the p x p patches q of a latent and y_j of pictures' clean latents, stride 
 
     vote(q) = sum_j softmax_j(-|q - y_j|^2 / 2 h^2 + b(q, j)) y_j,    h^2 = softness C p^2 var(y)
 
-where overlapping votes are averaged, and var is the mean of the pictures' variances by how far they act. That is the mean of what is clean under a Gaussian of h, if all patches there are
-are the pictures' (Kamb and Ganguli, "An analytic theory of creativity in convolutional diffusion models"). Attention
-knows no neighbours; a patch holds them together.
+where overlapping votes are averaged, and var is the mean of the pictures' variances by how far they act. That is the
+mean of what is clean under a Gaussian of h, if all patches there are are the pictures' (Kamb and Ganguli, "An analytic theory of creativity in convolutional diffusion models"; for one
+picture, "Efficient and Training-Free Single-Image Diffusion Models", arXiv 2606.04299). Attention knows no neighbours;
+a patch holds them together.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ class Term:
 def drawn(latents: torch.Tensor, exemplars: Sequence[Exemplar], term: Term) -> torch.Tensor:
     """x + w (vote(x) - x) for latents [n, C, H, W], with w = sum_i amount_i m_i, 1 at most, in their dtype. Without
     exemplars the very same tensor; so it is where nothing of them may be taken, or they are smaller than a patch."""
-    exemplars = [each for each in exemplars if each.amount > 0]
     wanted = latents.float()
+    exemplars = [each for each in exemplars if each.amount > 0 and _Candidates.of(each, wanted, term, 1)]
+    if not exemplars or min(latents.shape[-2:]) < term.size:
+        return latents
     for octave in reversed(range(term.octaves)):
         wanted = _towards_vote(wanted, exemplars, term, 2**octave)
-    if wanted is latents or not exemplars:
-        return latents
     weight = sum(each.amount * (1.0 if each.put is None else each.put.to(wanted)) for each in exemplars)
     weight = weight.clamp(max=1.0) if torch.is_tensor(weight) else min(weight, 1.0)
     return (latents + weight * (wanted - latents)).to(latents)
