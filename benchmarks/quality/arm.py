@@ -17,7 +17,7 @@ AUTHORS = Settings(nodes=50, inversion="DDIM", levels="all")
 """Where ours differ from theirs; all other defaults are the paper's."""
 ALL = {"blocks": "all"}
 WHOLE = {"stratified_until": 1.0}
-MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name not in ("task", "levels", "inversion")}
+MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name not in ("task", "levels")}
 """What the searches found, which were before there were few levels."""
 FEW = {"steps": 10}
 USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}

@@ -32,7 +32,8 @@ def _between(blocks: Mapping[str, Any]) -> dict[str, Arm]:
 
 def _most_detail() -> dict[str, Arm]:
     few, between = _few_levels(MOST_DETAIL), _between(MOST_DETAIL)
-    return {**{name: few[name] for name in (ALL_LEVELS, "7 levels, DDIM", "7 levels, parallel", "all levels, one pass")},
+    names = ALL_LEVELS, "7 levels, DDIM", "7 levels, parallel", "all levels, one pass"
+    return {**{name: few[name] for name in names},
             **{name: between[name] for name in ("5 levels, one pass over 10",)}}
 
 

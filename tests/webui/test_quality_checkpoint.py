@@ -32,8 +32,8 @@ def test_every_arm_is_what_the_api_makes_and_nothing_is_made_twice(controlled, g
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*.png")}
     assert len(made) == len(ARMS) * 2 * 2
     wanted, = controlled.make(indetail={"image": picture, **BUILT_IN["Cross-prompt, all blocks"].values},
-                              prompt="a ring", seed=1, steps=3, width=128, height=128, cfg_scale=5, sampler_name="DPM++ 2M",
-                              scheduler="Karras")
+                              prompt="a ring", seed=1, steps=3, width=128, height=128, cfg_scale=5,
+                              sampler_name="DPM++ 2M", scheduler="Karras")
     assert same((tmp_path / "results" / "all blocks" / "circle-1-1.png").read_bytes(), wanted)
     main(asked)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*.png")} == made
