@@ -55,7 +55,9 @@ def test_a_generation_with_detail_is_the_same_one_by_one(embedded, pictures):
 
 def test_it_acts_from_where_the_shape_has_settled_and_within_the_window(pictures):
     whole = Detail([beside(pictures[0], detail=0.5)])
-    assert not whole.acts(detail.FROM - 0.01) and whole.acts(detail.FROM) and whole.acts(1.0)
+    assert [whole.acts(u) for u in (detail.FROM - 0.01, detail.FROM, detail.UNTIL - 0.01, detail.UNTIL)] \
+        == [False, True, True, False]
+    assert Detail([beside(pictures[0], detail=0.5)], until=1.0).acts(1.0)
     part = Detail([beside(pictures[0], detail=0.5, start=0.4, end=0.6)])
     assert [part.acts(u) for u in (0.39, 0.4, 0.59, 0.6)] == [False, True, True, False]
     assert not Detail([pictures[0]]).acts(LATE)

@@ -25,7 +25,8 @@ def figures(judge: Judge, made: torch.Tensor, trial: Trial) -> dict[str, float]:
 
     text: how often the shape is the prompt's. pattern: how often the pattern is the picture's. colour error: distance
     of the mean colours inside the shapes, colours: 1 less its share of the largest. image: mean of pattern and colours.
-    copied: how often the shape is the picture's own. diversity: mean difference between noises, 0..1. novelty: see there.
+    copied: how often the shape is the picture's own. diversity: mean difference between noises, 0..1. novelty: see
+    there.
     """
     shapes, patterns = judge(made.clamp(-1, 1))
     drawn = picture_tensor(picture_of(trial.scene))

@@ -157,7 +157,7 @@ class Settings:
     detail: float = number(
         "Detail", 0.0, 0.0, 1.0, 0.05, "InDetail detail",
         "How far what is predicted is drawn towards the image prompt's own patches, so that the geometry of its "
-        "details comes over: grids, lattices, rings. High values cost some of the text. Off at 0, as in the paper.")
+        "details comes over: grids, dots, stripes. It takes hardly any time. Off at 0, as in the paper.")
     detail_schedule: str = varying(
         "Detail schedule", "constant", _over_the_pass, tuple(SHAPES), "InDetail detail schedule",
         "How detail goes over the image prompt's window, as for strength, which multiplies it.")

@@ -19,7 +19,8 @@ from lib_indetail.noise.window import Window
 
 FROM = 0.2
 """Before, the shape has not settled."""
-UNTIL = 1.0
+UNTIL = 0.8
+"""After it the network alone: it gives shapes their outlines back, and keeps the pattern that it has found."""
 TERM = Term()
 
 

@@ -5,9 +5,9 @@ With the p x p patches q of a latent and y_j of pictures' clean latents, stride 
     vote(q) = sum_j softmax_j(-|q - y_j|^2 / 2 h^2 + b(q, j)) y_j,    h^2 = softness C p^2 var(y)
 
 where overlapping votes are averaged, and var is the mean of the pictures' variances by how far they act. That is the
-mean of what is clean under a Gaussian of h, if all patches there are are the pictures' (Kamb and Ganguli, "An analytic theory of creativity in convolutional diffusion models"; for one
-picture, "Efficient and Training-Free Single-Image Diffusion Models", arXiv 2606.04299). Attention knows no neighbours;
-a patch holds them together.
+mean of what is clean under a Gaussian of h, if all patches there are are the pictures' (Kamb and Ganguli, "An analytic
+theory of creativity in convolutional diffusion models"; for one picture, "Efficient and Training-Free Single-Image
+Diffusion Models", arXiv 2606.04299). Attention knows no neighbours; a patch holds them together.
 """
 
 from __future__ import annotations
@@ -39,17 +39,13 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Term:
-    """How patches vote: p cells wide, softness as above, and so many `octaves`: before the last vote
-    one of patches that are twice as wide, of cells twice as far apart and as blurred, so that they reach periods longer
-    than p; before that, four times. A patch from which all
-    candidates are further than `tolerance`, in deviations of y (0: never), stays as it is. `views` of each picture: 1,
-    2 (turned by half), 4 (mirrored too) or 8 (turned by a quarter too)."""
+    """How patches vote: p cells wide, softness as above, and so many `octaves`: before the last vote one of patches
+    that are twice as wide, of cells twice as far apart and as blurred, so that they reach periods longer than p; before
+    that, four times."""
 
-    size: int = 3
+    size: int = 5
     softness: float = 0.02
     octaves: int = 1
-    tolerance: float = 0.0
-    views: int = 1
 
 
 def drawn(latents: torch.Tensor, exemplars: Sequence[Exemplar], term: Term) -> torch.Tensor:
@@ -94,10 +90,10 @@ class _Candidates:
         clean, size = _blurred(exemplar.clean.to(latents), factor), term.size
         if min(clean.shape[-2:]) <= (size - 1) * factor:
             return None
-        patches = _seen(_patches(clean, size, factor)[0], size, term.views)
+        patches = _patches(clean, size, factor)[0]
         taken = torch.ones_like(patches[:, 0])
         if exemplar.take is not None:
-            taken = _patches(exemplar.take.to(latents)[None, None], size, factor)[0].amin(-1).repeat(term.views)
+            taken = _patches(exemplar.take.to(latents)[None, None], size, factor)[0].amin(-1)
             patches, taken = patches[taken > 0], taken[taken > 0]
         if not len(patches):
             return None
@@ -107,8 +103,7 @@ class _Candidates:
         return cls(patches, taken.log(), acting.clamp_min(LEAST).log(), exemplar.amount)
 
 
-def vote(latents: torch.Tensor, candidates: Sequence[_Candidates], term: Term,
-         factor: int = 1) -> torch.Tensor:
+def vote(latents: torch.Tensor, candidates: Sequence[_Candidates], term: Term, factor: int = 1) -> torch.Tensor:
     """[n, C, H, W]: every patch in the place of which the mean of the candidates stands, overlapping ones averaged."""
     keys = torch.cat([each.patches for each in candidates])
     middle = keys.mean(0)
@@ -118,17 +113,7 @@ def vote(latents: torch.Tensor, candidates: Sequence[_Candidates], term: Term,
     variance = sum(each.amount / total * (each.patches - each.patches.mean(0)).square().mean() for each in candidates)
     precision = 1 / (term.softness * keys.shape[-1] * variance + LEAST)
     wide_queries, wide_keys = _with_bias(queries * precision, keys, precision, candidates)
-    if not term.tolerance:
-        made = _attended(wide_queries, wide_keys, _wide(keys, wide_keys.shape[-1]))[..., :keys.shape[-1]] + middle
-        return _folded(made, latents.shape[-2:], term.size, factor)
-    n, D = keys.shape[-1], wide_keys.shape[-1] + 8
-    own_logit = precision * queries.square().sum(-1) / 2 - term.tolerance**2 / (2 * term.softness)
-    q = torch.cat([wide_queries, own_logit[..., None]], -1)
-    k = torch.cat([_wide(wide_keys, wide_keys.shape[-1] + 1), torch.zeros(1, wide_keys.shape[-1] + 1).to(keys)])
-    k[-1, -1] = 1
-    v = torch.cat([torch.cat([keys, torch.ones_like(keys[:, :1])], -1), torch.zeros(1, n + 1).to(keys)])
-    out = _attended(_wide(q, D), _wide(k, D), _wide(v, D))
-    made = out[..., :n] + (1 - out[..., n:n + 1]) * queries + middle
+    made = _attended(wide_queries, wide_keys, _wide(keys, wide_keys.shape[-1]))[..., :keys.shape[-1]] + middle
     return _folded(made, latents.shape[-2:], term.size, factor)
 
 
@@ -164,14 +149,6 @@ def _wide(x: torch.Tensor, width: int) -> torch.Tensor:
 def _patches(latents: torch.Tensor, size: int, factor: int) -> torch.Tensor:
     """[n, C, H, W] -> [n, patches, C p^2]."""
     return functional.unfold(latents, size, dilation=factor).transpose(1, 2)
-
-
-def _seen(patches: torch.Tensor, size: int, views: int) -> torch.Tensor:
-    """[N, C p^2] -> [views N, C p^2]."""
-    square = patches.unflatten(1, (-1, size, size))
-    turned = [square, square.flip(2, 3), square.flip(2), square.flip(3)][:views]
-    turned += [each.transpose(2, 3) for each in turned] if views == 8 else []
-    return torch.cat(turned).flatten(1)
 
 
 def _folded(patches: torch.Tensor, shape: torch.Size, size: int, factor: int) -> torch.Tensor:

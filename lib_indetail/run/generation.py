@@ -102,9 +102,9 @@ class Generation:
         return evaluation.changed(prediction, partial(_in_turn, changes)) if changes else prediction
 
     def _changes(self, u: float) -> list[Change]:
-        """Of predicted clean latents: their colours first, then what they are made of."""
+        """Of predicted clean latents: what they are made of, then their colours, so that these are as asked for."""
         return [partial(change, u=u) for acts, change in (
-            (self._colour.acts(u), self._colour.matched), (self._detail.acts(u), self._detail.drawn)) if acts]
+            (self._detail.acts(u), self._detail.drawn), (self._colour.acts(u), self._colour.matched)) if acts]
 
     def _follow(self, model: Model) -> None:
         """To a model that has taken over: a refiner, or one that somebody has put in its place."""
