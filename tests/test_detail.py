@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from embedded.generate import Request, generate, prepare
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods import detail
+from lib_indetail.methods.colour import Colour
 from lib_indetail.methods.detail import Detail
 from lib_indetail.methods.patches import Exemplar, drawn
 from lib_indetail.pictures.convert import picture_tensor
@@ -102,3 +104,14 @@ def test_a_term_that_makes_nan_says_so():
     clean[0, 2, 3, 4] = float("nan")
     with pytest.raises(CannotAct, match="the detail term made NaN of the prediction"):
         Detail([Prepared(Settings(detail=1.0), None, clean, {}, {})]).drawn(randn(2, 4, 8, 8, seed=2), LATE)
+
+
+def test_colours_are_matched_after_detail_has_drawn(embedded, pictures, monkeypatch):
+    acted = []
+    for kind, name in ((Detail, "drawn"), (Colour, "matched")):
+        before = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, clean, u, name=name, before=before:
+                            acted.append(name) or before(self, clean, u))
+    generate(embedded, REQUEST, beside(pictures[0], detail=1.0, colour_match=1.0, colour_until=1.0))
+    assert acted[:1] == ["matched"] and "drawn" in acted
+    assert all(after == "matched" for name, after in pairwise(acted) if name == "drawn")

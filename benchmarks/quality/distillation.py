@@ -57,7 +57,7 @@ def _nearer(model: LatentDiffusion, layers: list[nn.Module], z: torch.Tensor, pi
     empty = model.text([""]).detach()
     with torch.no_grad():
         theirs = _heads(model, layers, picture, t, empty)
-    z = z.detach().requires_grad_()
+    z = z.clone().requires_grad_()
     optimiser = torch.optim.Adam([z], lr=RATE)
     for _ in range(TIMES):
         with torch.enable_grad():

@@ -64,8 +64,8 @@ BUILT_IN = {
         "For the geometry of a pattern, such as grids, dots and stripes, on something that the prompt names. It takes "
         "hardly longer than Cross-prompt."),
     "Most detail": Preset(
-        {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0,
-         "levels": "5", "detail": 1.0},
+        {"task": "cross-prompt", "blocks": "all", "stratified_until": 1.0, "colour_match": 1.0, "levels": "5",
+         "detail": 1.0},
         "For as much of pattern and colours as possible, on something that the prompt names. The prompt is followed a "
         "little less often."),
     "Cross-prompt, colours matched": Preset(

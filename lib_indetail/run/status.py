@@ -75,7 +75,7 @@ def room_text(need: Need, room: int) -> str:
 
 def detail_text(patches: int) -> str:
     """What the setting Detail will do, for so many patches of the image prompt (see `needed.patches`)."""
-    return f" Detail compares {patches:,} patches with {patches:,} of it at each step." if patches else ""
+    return f" Detail compares {patches:,} patches with {patches:,} of it at most steps." if patches else ""
 
 
 def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, more: str) -> str:

@@ -101,7 +101,7 @@ def test_the_page_says_what_it_costs_and_it_stands_in_the_infotext(person, host,
     person.enable()
     person.drop(picture)
     person.set("detail", 0.5)
-    person.wait_for("plan", "Detail compares 196 patches with 196 of it at each step.")
+    person.wait_for("plan", "Detail compares 144 patches with 144 of it at most steps.")
     person.generate()
     person.shot("detail")
     assert "InDetail detail: 0.5" in Image.open(io.BytesIO(person.result())).info["parameters"]
