@@ -28,7 +28,7 @@ def test_a_step_goes_nearer_to_what_the_picture_s_keys_give(embedded):
         ours, theirs = (distillation._heads(embedded, layers, each, T, empty) for each in (latents, picture))
         return float(sum(distillation._distance(layer, ours[layer], theirs[layer]) for layer in layers))
 
-    assert loss(distillation._nearer(embedded, layers, z, picture, T)) < 0.99 * loss(z)
+    assert loss(distillation._nearer(embedded, layers, z, picture, T)) < 0.9 * loss(z)
     assert loss(picture) < 1e-4
     assert not any(getattr(layer, name)._forward_hooks for layer in layers for name in ("to_q", "to_k", "to_v"))
 

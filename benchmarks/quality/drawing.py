@@ -89,7 +89,7 @@ def _arms_of(value: Mean) -> list[list[float]]:
     return [[value.value - value.low], [value.high - value.value]]
 
 
-PLOTS = {"peers": front, "ahead": front, "table A": rows, "table B": rows, "figure 6": rows,
+PLOTS = {"peers": front, "ahead": front, "detail": front, "table A": rows, "table B": rows, "figure 6": rows,
          "search, text kept": front, "attention": by_step, "inversions": cost}
 
 
