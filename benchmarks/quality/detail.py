@@ -17,8 +17,6 @@ THREE = {"levels": "3", "inversion": "one pass"}
 EVERY = {**ALL, **MATCHED, **FIVE}
 DECODER = {**MATCHED, **THREE}
 LATE = {**MOST_DETAIL, **FIVE}
-LITTLE = {"text": (-0.01, -1.0)}
-"""What Detail may lose; its interval is not asked for."""
 
 
 def _arm(settings: Mapping[str, Any], detail: float = 0.0, **term: float) -> Arm:
@@ -64,10 +62,9 @@ DETAIL: dict[str, Part] = {
     "detail": Part(
         "All blocks, stratified to the end, colours matched, 5 levels; *decoder*: its blocks, 3 levels. Patches are 5 "
         "cells wide, from 0.2 until 0.8 of the pass, unless a row says otherwise. 20 steps of DPM++ 2M Karras, on the "
-        "image prompts of the searches.", _finalists(), held_out=False, reference="detail 0", limits=LITTLE),
+        "image prompts of the searches.", _finalists(), held_out=False, reference="detail 0"),
     "detail, screened": Part(
-        "One thing varied at a time, otherwise as above.", _screened(), held_out=False, reference="detail 0",
-        limits=LITTLE),
+        "One thing varied at a time, otherwise as above.", _screened(), held_out=False, reference="detail 0"),
     "detail, anchors": Part(
         "What patches bring without attention, and what others' methods bring, on some of the same image prompts. "
         "Attention distillation goes down a gradient after each of 20 DDIM steps (2 times at a rate of 0.05, the last "
