@@ -7,9 +7,11 @@ import math
 import pytest
 import torch
 
-from lib_indetail.attention.algebra import Bank, Blend, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.algebra import OWN, PLAIN, Plan, Source, Stratum, evaluate
+from lib_indetail.attention.calls import LayerCall
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.methods.plans import OWN, concatenation, replacement, stratified
+from lib_indetail.attention.origins import Bank, Blend, Own
+from lib_indetail.methods.plans import concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS, softmax_reference
 from tests.small import draw_weights, randn
 
@@ -45,7 +47,7 @@ def close(value, expected, limit=3e-6):
 
 
 def test_plain_plan_returns_the_hosts_own_output(case):
-    assert case.evaluate((Stratum((OWN,)),)) is case.output
+    assert case.evaluate(PLAIN) is case.output
     close(case.output, case.expect((1.0, *case.own)))
 
 
@@ -86,8 +88,8 @@ def test_weights_may_differ_by_row(case):
 def test_weights_may_differ_by_query_token(case, callable_weight):
     weight = torch.linspace(0, 1, TOKENS).view(TOKENS, 1)
     expected = case.expect((1 - weight, *case.own), (weight, *case.banks["image"]))
-    plan = stratified("image", (lambda tokens: torch.linspace(0, 1, tokens).view(tokens, 1)) if callable_weight
-                      else weight)
+    given = (lambda tokens: torch.linspace(0, 1, tokens).view(tokens, 1)) if callable_weight else weight
+    plan = Plan(Stratum((OWN,)), Stratum((Source(Bank("image")),), given))
     close(case.evaluate(plan), expected)
 
 
@@ -143,3 +145,28 @@ def test_banks_are_left_as_they_are(case):
     case.evaluate(concatenation("image")), case.evaluate(stratified("image", 0.5))
     after = [t for pair in case.banks.values() for t in pair]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(("strata", "said"), [
+    ([Stratum((OWN,)), Stratum((Source(Bank("image")),), 0.2), Stratum((Source(Bank("other")),))], "take the rest"),
+    ([], "has strata"), ([Stratum((OWN,)), Stratum((), 0.5)], "has sources"),
+    ([Stratum((OWN,), float("nan"))], "no number")])
+def test_what_is_no_plan_cannot_be_made(strata, said):
+    with pytest.raises(ValueError, match=said):
+        Plan(*strata)
+
+
+def test_a_plan_names_the_banks_that_it_reads_once_and_in_order():
+    plan = Plan(Stratum((OWN, Source(Bank("b")))), Stratum((Source(Blend("a", "b", 0.5)), Source(Bank("c"))), 0.1))
+    assert plan.banks == ["b", "a", "c"] and PLAIN.banks == []
+
+
+def test_a_new_origin_is_one_edit(case):
+    class Doubled(Bank):
+        def keys_values(self, call):
+            keys, values = super().keys_values(call)
+            return keys, 2 * values
+
+    keys, values = case.banks["image"]
+    plan = Plan(Stratum((OWN,)), Stratum((Source(Doubled("image")),), 0.4))
+    close(case.evaluate(plan), case.expect((0.6, *case.own), (0.4, keys, 2 * values)))

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from lib_indetail.attention.algebra import Bank, Own, Source, Stratum
+from lib_indetail.attention.algebra import OWN, Source, Stratum
 from lib_indetail.attention.host_attention import HostAttention, LogitBias
-from lib_indetail.methods.plans import OWN, stratified
+from lib_indetail.attention.origins import Bank, Own
+from lib_indetail.methods.plans import stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import IMAGE_TOKENS, ROWS, TOKENS, Case, close

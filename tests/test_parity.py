@@ -10,8 +10,10 @@ from safetensors import safe_open
 
 from embedded.model import CrossAttention, SdpaCrossAttention
 from embedded.schedule import alphas_cumprod
-from lib_indetail.attention.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.algebra import Plan, Source, Stratum, evaluate
+from lib_indetail.attention.calls import LayerCall
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.origins import Bank, Own
 from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement, stratified
 from lib_indetail.noise.schedule import NoiseSchedule
@@ -55,7 +57,7 @@ def plan_of(variant: str, mask: torch.Tensor):
         if mode == "replace":
             return replacement(bank)
         if variant.endswith("masked"):
-            return Stratum((Source(Own()),)), Stratum((Source(Bank(bank)),), mask * share)
+            return Plan(Stratum((Source(Own()),)), Stratum((Source(Bank(bank)),), mask * share))
         return stratified(bank, share) if phase == "strat" else concatenation(bank)
 
     return plan

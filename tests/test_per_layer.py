@@ -15,7 +15,7 @@ from lib_indetail.attention.calls import HeadsCall
 from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.masks import token_mask, token_means
 from lib_indetail.attention.per_layer import PerLayer
-from lib_indetail.methods.mixing import Part, mixed
+from lib_indetail.methods.mixing import CONCATENATED, Part, Stratified, mixed
 from tests.attention_functions import SdpaCrossAttention
 
 DEVICE = torch.device("meta")
@@ -48,13 +48,13 @@ def call(rows: int = 1) -> HeadsCall:
 
 
 PLANS = {
-    "stratified, hard": [Part("image", 1.0, 0.5, take=token_mask(HALF))],
-    "stratified, soft, put": [Part("image", 0.7, 0.5, token_means(SOFT), token_means(SOFT))],
-    "concatenated, hard": [Part("image", 1.0, None, token_mask(HALF))],
-    "concatenated, soft, put": [Part("image", 0.7, None, token_means(SOFT), token_means(SOFT))],
-    "two": [Part("image", 0.5, 0.5, token_mask(HALF), token_means(SOFT)),
-            Part("image 2", 0.5, None, token_means(SOFT), token_means(SOFT))],
-    "no mask": [Part("image", 0.7, None)],
+    "stratified, hard": [Part("image", 1.0, Stratified(0.5), take=token_mask(HALF))],
+    "stratified, soft, put": [Part("image", 0.7, Stratified(0.5), token_means(SOFT), token_means(SOFT))],
+    "concatenated, hard": [Part("image", 1.0, CONCATENATED, token_mask(HALF))],
+    "concatenated, soft, put": [Part("image", 0.7, CONCATENATED, token_means(SOFT), token_means(SOFT))],
+    "two": [Part("image", 0.5, Stratified(0.5), token_mask(HALF), token_means(SOFT)),
+            Part("image 2", 0.5, CONCATENATED, token_means(SOFT), token_means(SOFT))],
+    "no mask": [Part("image", 0.7, CONCATENATED)],
 }
 
 
@@ -69,7 +69,7 @@ def test_a_layer_asks_the_device_for_nothing_and_sends_it_a_mask_once(name):
 
 def test_the_first_time_is_counted():
     with Arrivals() as arrivals:
-        evaluate(mixed([Part("image", 1.0, 0.5, take=token_mask(HALF))]), call())
+        evaluate(mixed([Part("image", 1.0, Stratified(0.5), take=token_mask(HALF))]), call())
     assert arrivals.count > 0
 
 
@@ -88,9 +88,9 @@ def test_the_numbers_that_a_mask_keeps_are_told_without_the_device():
 
 
 def test_a_hard_mask_at_full_strength_needs_no_bias():
-    _, source = mixed([Part("image", 1.0, None, token_mask(HALF))])[0].sources
+    _, source = mixed([Part("image", 1.0, CONCATENATED, token_mask(HALF))])[0].sources
     assert source.bias(64) is None
-    _, source = mixed([Part("image", 0.5, None, token_mask(HALF))])[0].sources
+    _, source = mixed([Part("image", 0.5, CONCATENATED, token_mask(HALF))])[0].sources
     assert source.bias(64) is not None
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from lib_indetail.attention.algebra import Bank, Plan, Source, Stratum
+from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
+from lib_indetail.attention.origins import Bank
 from lib_indetail.attention.rows import Row
 from lib_indetail.inversion.inverter import Inverter
-from lib_indetail.methods.mixing import OWN
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
 from lib_indetail.noise.chain import Chain
 
@@ -26,7 +26,7 @@ def reference_only(fidelity: float) -> Rule:
     """ControlNet's: own and reference keys in one softmax in every block; the uncond rows keep `fidelity` of their own
     answer. Its reference is re-noised anew at every step and seen with the texts of the rows that read it."""
     cond = concatenation(IMAGE)
-    uncond = (Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
+    uncond = Plan(Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
 
     def rule(u: float, row: Row) -> Plan | None:
         return cond if row.role == "cond" else None if fidelity == 1 else uncond
@@ -45,7 +45,7 @@ def rival(until: float = 0.4) -> Rule:
 def style_aligned(shift: float = math.log(2)) -> Rule:
     """StyleAligned's, for a given picture: both in one softmax with the reference's logits raised by ln 2, in every
     block and on both sides. Its AdaIN of queries and keys is not among these."""
-    plans = {role: (Stratum((OWN, Source(Bank(bank), bias=shift))),)
+    plans = {role: Plan(Stratum((OWN, Source(Bank(bank), bias=shift))))
              for role, bank in (("cond", IMAGE), ("uncond", IMAGE_WITHOUT_TEXT))}
     return lambda u, row: plans[row.role]
 

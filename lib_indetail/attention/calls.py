@@ -40,6 +40,10 @@ class LayerCall:
     def queries(self) -> torch.Tensor:
         return self.module.to_q(self.x)
 
+    @property
+    def device(self) -> torch.device:
+        return self.x.device
+
     def own_keys_values(self) -> KeysValues:
         keys, values = self.attention.keys_values(self.module, self.context)
         if self.value is not None:
@@ -76,6 +80,10 @@ class HeadsCall:
     def shape(self) -> tuple[int, int]:
         return self.queries.shape[0], self.queries.shape[1]
 
+    @property
+    def device(self) -> torch.device:
+        return self.queries.device
+
     def own_keys_values(self) -> KeysValues:
         return self.keys, self.values
 
@@ -87,3 +95,6 @@ class HeadsCall:
 
     def nothing(self) -> torch.Tensor:
         return torch.zeros_like(self.queries[:1, :1])
+
+
+Call = LayerCall | HeadsCall

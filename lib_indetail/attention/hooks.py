@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
-from lib_indetail.attention.algebra import Call, Plan, banks_of, evaluate
-from lib_indetail.attention.calls import HeadsCall, LayerCall
+from lib_indetail.attention.algebra import Plan, evaluate
+from lib_indetail.attention.calls import Call, HeadsCall, LayerCall
 from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.installed import Installed
 from lib_indetail.attention.received import Watcher
@@ -141,7 +141,7 @@ class InDetailHooks:
         self._plans = {name: planned for name in self._names.values() if (planned := self._planned(rows, name))}
         self._row_count = len(x)
         for name, planned in self._plans.items():
-            for bank in (bank for _, plan in planned for bank in banks_of(plan)):
+            for bank in (bank for _, plan in planned for bank in plan.banks):
                 if not self._recorder.records(bank, name):
                     raise CannotAct(f"a plan reads {bank!r} in {name}, where it is not recorded")
                 if bank not in self._banks:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import Bank, PerToken, Plan, Source, Stratum, banks_of
+from lib_indetail.attention.algebra import PLAIN, PerToken, Plan
 from lib_indetail.attention.rows import Role, Row
-from lib_indetail.methods.mixing import OWN, Part, mixed, shares
+from lib_indetail.methods.mixing import CONCATENATED, Part, Phase, Stratified, mixed, shares
 from lib_indetail.noise.window import Window
 
 IMAGE = "image"  # recorded with the inversion text, read by cond rows
 IMAGE_WITHOUT_TEXT = "image without text"  # the same latent recorded with the empty prompt, read by uncond rows
 
+
 def stratified(bank: str, weight: float, keep: PerToken | None = None) -> Plan:
     """(1 - weight) A(Q, K, V) + weight A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
-    return Stratum((OWN,)), Stratum((Source(Bank(bank), keep),), weight)
+    return mixed([Part(bank, 1.0, Stratified(weight), keep)]) or PLAIN
 
 
 def concatenation(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
     """One softmax over own and image keys (paper, equation 1), the image's logits lowered by -log strength."""
-    return (Stratum((OWN, Source(Bank(bank), keep, math.log(strength)))),)
+    return mixed([Part(bank, strength, CONCATENATED, keep)]) or PLAIN
 
 
 def replacement(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
@@ -71,12 +71,13 @@ class Reader:
 
     def part(self, u: float, role: Role, share: float, layer: str | None = None) -> Part:
         bank, strength = self.amount(u, role)
-        return Part(bank, strength * share * self.weight_in(layer), self._stratified(u), self.take, self.put)
+        return Part(bank, strength * share * self.weight_in(layer), self._phase(u), self.take, self.put)
 
-    def _stratified(self, u: float) -> float | None:
+    def _phase(self, u: float) -> Phase:
         if u in Window(0.0, self.settings.replacement_until):
-            return 1.0
-        return self.settings.lambda_at(u) if u in Window(0.0, self.settings.stratified_until) else None
+            return Stratified(1.0)
+        is_stratified = u in Window(0.0, self.settings.stratified_until)
+        return Stratified(self.settings.lambda_at(u)) if is_stratified else CONCATENATED
 
 
 class Planner:
@@ -102,7 +103,7 @@ class Planner:
     def banks(self, u: float) -> set[str]:
         """What rows of any kind will read there."""
         kinds = [Row(role, image) for role in ("cond", "uncond") for image in self._images()]
-        return {bank for row in kinds if (plan := self(u, row)) for bank in banks_of(plan)}
+        return {bank for row in kinds if (plan := self(u, row)) for bank in plan.banks}
 
     def _plan(self, u: float, role: Role, readers: Sequence[Reader], layer: str | None) -> Plan | None:
         parts = (reader.part(u, role, share, layer)
