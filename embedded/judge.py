@@ -31,9 +31,18 @@ class Judge(nn.Module):
 
 
 def inside_colour(pictures: torch.Tensor, threshold: float = 0.2) -> torch.Tensor:
-    """Mean colour of what is not background, [n, 3] in 0..1; the background is the border's median colour."""
-    x = pictures.add(1).div(2).clamp(0, 1)
+    """Mean colour of what is not background, [n, 3] in 0..1."""
+    inside = is_inside(pictures, threshold)
+    return (_in_unit(pictures) * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
+
+
+def is_inside(pictures: torch.Tensor, threshold: float = 0.2) -> torch.Tensor:
+    """1 where there is no background, [n, 1, H, W]; the background is the border's median colour."""
+    x = _in_unit(pictures)
     border = torch.cat([x[..., :4, :].flatten(2), x[..., -4:, :].flatten(2)], -1)
     distance = (x - border.median(-1).values[..., None, None]).norm(dim=1, keepdim=True)
-    inside = (distance > threshold).float()
-    return (x * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
+    return (distance > threshold).float()
+
+
+def _in_unit(pictures: torch.Tensor) -> torch.Tensor:
+    return pictures.add(1).div(2).clamp(0, 1)

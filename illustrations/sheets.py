@@ -41,6 +41,19 @@ def pattern(studio: Studio, path: Path) -> None:
     _shapes(studio, path, "pattern", "Pattern", [(21, "square", "diagonal"), (22, "flower", "checked")])
 
 
+def detail(studio: Studio, path: Path) -> None:
+    """Patterns that attention alone does not hold together, and the slider."""
+    rows = []
+    for shape, scene in (("star", (27, "circle", "gridded")), ("heart", (28, "square", "latticed")),
+                         ("square", (29, "flower", "ringed"))):
+        picture, prompt = drawn(*scene), with_article(shape)
+        made = [studio.made(prompt, picture, wish)[0] for wish in PICTURES["detail"].wishes]
+        rows.append([Cell(picture, "image prompt"), Cell(studio.made(prompt)[0], f'off: "{prompt}"'),
+                     *(Cell(each, f"Detail {wish['detail']:g}")
+                       for each, wish in zip(made, PICTURES["detail"].wishes, strict=True))])
+    save_sheet(path, "Detail", rows)
+
+
 def colours(studio: Studio, path: Path) -> None:
     _shapes(studio, path, "colours", "Colours", [(23, "circle", "shaded"), (24, "heart", "dotted")])
 

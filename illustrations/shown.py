@@ -32,7 +32,8 @@ class Shown:
 
 PICTURES = {
     "off_on": Shown("off_on.png", ({}, {"preset": "Most detail"})),
-    "pattern": Shown("pattern.png", ({"preset": "Cross-prompt, all blocks"},)),
+    "pattern": Shown("pattern.png", ({"preset": "Pattern"},)),
+    "detail": Shown("detail.png", tuple({"preset": "Most detail", "detail": each} for each in (0.0, 0.5, 1.0))),
     "colours": Shown("colours.png", ({"preset": "Cross-prompt, colours matched"},)),
     "structure": Shown("structure.png", ({"task": "structure-guided", "blocks": "all", "inversion_text": "empty"},)),
     "page": Shown("page.webp", ({"preset": "Most detail"},)),

@@ -5,4 +5,4 @@ Conflict-free Guidance and Stratified Attention" (CVPR 2025). The core in this p
 modules only; adapters for hosts live beside it.
 """
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"

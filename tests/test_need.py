@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from benchmarks.device.unet import SD15, SDXL, UNet
+from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.need import level_bytes
-from lib_indetail.run.needed import Need, need
+from lib_indetail.run.needed import Need, need, patches
 from lib_indetail.run.status import plan_text, room_text
+from lib_indetail.run.wish import Wish
 from tests.fake_host import PAPER, FakeHost, Frame
 from tests.frozen.wishes import picture
 
@@ -57,6 +59,15 @@ def test_two_passes_and_two_image_prompts_are_added(host, foreseen):
     counts = host.owner.counts()
     assert sum(each.levels for each in foreseen) == counts["levels"] == 10
     assert sum(each.bytes for each in foreseen) == counts["bank_bytes"]
+
+
+def test_detail_compares_the_patches_of_the_largest_size_it_has():
+    small, wide = Frame(128, 128, 4), Frame(256, 128, 4)
+    wishes = [Wish(settings=Settings(detail=0.5), text="", frame=frame) for frame in (small, wide)]
+    assert patches(wishes[:1]) == 12 * 12 and patches(wishes) == 12 * 28
+    off = [Wish(settings=settings, text="", frame=wide) for settings in (
+        Settings(), Settings(detail=0.5, side="negative"))]
+    assert patches([wishes[0], *off]) == 12 * 12 and patches(off) == 0
 
 
 @pytest.mark.parametrize(("shape", "blocks", "cells", "megabytes"), [

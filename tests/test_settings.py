@@ -32,7 +32,8 @@ def test_defaults_are_the_papers_but_for_the_inversion():
         suffix="", resize="crop", passes="both", control_uncond_from=0.0, weight=1.0,
         strength_schedule="constant", lambda_schedule="constant", hires_strength="", hires_lambda="",
         block_weights="even", inversion_offset=0.0, side="positive", colour_match=0.0, colour_until=0.3,
-        spread="all on every image", inpaint_reference="whole picture", levels="3")
+        spread="all on every image", inpaint_reference="whole picture", levels="3",
+        detail=0.0, detail_schedule="constant")
 
 
 @pytest.mark.parametrize(("task", "changed"), [

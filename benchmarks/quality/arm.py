@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib_indetail.ask.presets import BUILT_IN
 from lib_indetail.ask.settings import Settings
+from lib_indetail.methods.detail import TERM, Detail
+from lib_indetail.run.prepared import Prepared
 
 AUTHORS = Settings(nodes=50, inversion="DDIM", levels="all")
 """Where ours differ from theirs; all other defaults are the paper's."""
 ALL = {"blocks": "all"}
 WHOLE = {"stratified_until": 1.0}
-MOST_DETAIL = {name: value for name, value in BUILT_IN["Most detail"].values.items() if name not in ("task", "levels")}
-"""What the searches found, which were before there were few levels."""
+MOST_DETAIL = {"blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0}
+"""What the searches found before there were few levels, and Detail: the preset Most detail up to 0.7."""
+RENOISED = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0, "inversion_text": "same as the prompt"}
+"""As reference_only has its picture."""
 FEW = {"steps": 10}
 USUAL = {"steps": 20, "sampler": "dpmpp_2m", "scheduler": "karras"}
 """What people use."""
@@ -27,7 +30,9 @@ class Arm:
     """`settings` of the task, over the authors'; None is the text alone. A `rule` of `peers.RULES` stands in the place
     of the settings' plans; `anew` re-noises the picture at every step, as reference_only does. `prompt` is for another
     shape than the picture's, or "none". With `unwanted` another trial's picture is read by the negative side. Of
-    few levels, one pass goes over so many others `between` two."""
+    few levels, one pass goes over so many others `between` two. `term` is what of the patch term differs from what was
+    found best, by the names of `methods.patches.Term`, and of its `start` and `until`. `distilled` is by attention
+    distillation, with no settings but the picture."""
 
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     task: str = "cross-prompt"
@@ -40,6 +45,8 @@ class Arm:
     prompt: str = "another shape"
     unwanted: bool = False
     between: int = 0
+    term: Mapping[str, float] = field(default_factory=dict)
+    distilled: bool = False
 
     @property
     def key(self) -> str:
@@ -54,6 +61,12 @@ class Arm:
     def resolved(self) -> Settings:
         theirs = {name: getattr(AUTHORS, name) for name in ("nodes", "inversion", "levels")}
         return Settings.of({**theirs, **self.settings}, self.task)
+
+    def detail(self, prepared: Sequence[Prepared]) -> Detail:
+        """The patch term of this arm."""
+        votes = {name: value for name, value in self.term.items() if name not in ("start", "until")}
+        window = {name: value for name, value in self.term.items() if name not in votes}
+        return Detail(prepared, dataclasses.replace(TERM, **votes), **window)
 
 
 def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

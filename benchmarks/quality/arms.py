@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.quality.arm import ALL, FEW, MOST_DETAIL, USUAL, WHOLE, Arm, Claim, Part
+from benchmarks.quality.arm import ALL, FEW, MOST_DETAIL, RENOISED, USUAL, WHOLE, Arm, Claim, Part
+from benchmarks.quality.detail import DETAIL, presets
 from benchmarks.quality.few_levels import FEW_LEVELS
 from lib_indetail.ask.settings import Settings
 
@@ -44,17 +45,16 @@ def _figure_6() -> dict[str, Arm]:
 
 
 def _peers() -> dict[str, Arm]:
-    renoised = {**ALL, "inversion": "re-noise", "adain": 0.0, "guidance": 0.0, "inversion_text": "same as the prompt"}
     return {
         "text only": Arm(None, **USUAL),
-        **{f"reference_only's rule, {each:g}": Arm(renoised, rule=f"reference_only {each:g}", anew=True,
+        **{f"reference_only's rule, {each:g}": Arm(RENOISED, rule=f"reference_only {each:g}", anew=True,
                                                             **USUAL) for each in (0.5, 1.0)},
         "RIVAL's rule": Arm({**ALL, "guidance": 0.0}, rule="rival", **USUAL),
         "StyleAligned's rule": Arm({**ALL, "guidance": 0.0, "adain": 0.0}, rule="style_aligned", **USUAL),
         "the authors' settings": Arm({}, **USUAL),
         "ours, all blocks": Arm(ALL, **USUAL),
         "ours, no AdaIN": Arm({**ALL, "adain": 0.0}, **USUAL),
-        "ours, most detail": Arm(MOST_DETAIL, **USUAL),
+        "ours, most detail up to 0.7": Arm(MOST_DETAIL, **USUAL),
     }
 
 
@@ -66,9 +66,9 @@ def _ahead() -> dict[str, Arm]:
              "decoder, matched": matched, "all blocks": ALL,
              **{f"all, matched, strength {each}": ALL | matched | {"strength": each}
                 for each in (0.7, 0.85)},
-             "most detail": MOST_DETAIL}
+             "most detail, up to 0.7": MOST_DETAIL}
     return {"the authors' settings": Arm({}, **USUAL),
-            **{name: Arm({**ours, **settings}, **USUAL) for name, settings in found.items()}}
+            **{name: Arm({**ours, **settings}, **USUAL) for name, settings in found.items()}, **presets()}
 
 
 def _kinds() -> dict[str, dict[str, Any]]:
@@ -125,7 +125,8 @@ PARTS: dict[str, Part] = {
                   reference="the authors' settings"),
     "ahead": Part("What the searches below found, on image prompts that they have not seen. 20 steps of DPM++ 2M "
                   "Karras; 20 nodes of the inversion in ours, 50 in the authors', and all levels. *Our defaults* are "
-                  "those of 0.6. *Matched*: stratified to the end, with colour match.", _ahead(),
+                  "those of 0.6. *Matched*: stratified to the end, with colour match. *Pattern* and *most detail*: the "
+                  "presets of today, few levels in one pass, with Detail.", _ahead(),
                   reference="the authors' settings"),
     "table A": Part("The paper's table A: 10 DDIM steps, the decoder's blocks, lambda 0.5.", _A, _in_order(_A)),
     "table B": Part("The paper's table B: stratified to the end, the decoder's blocks, 10 DDIM steps.", _B,
@@ -145,6 +146,7 @@ PARTS: dict[str, Part] = {
                        "none (conflict-free)": _A_ALL[FREE]},
                       _rising(["the same image prompt (conflicting)", "another image prompt",
                                "none (conflict-free)"], "image")),
+    **DETAIL,
     **FEW_LEVELS,
     "nodes": Part("All blocks, 10 DDIM steps.", {name: Arm({**ALL, **kind}, **FEW) for name, kind in _kinds().items()},
                   reference="DDIM, 50 nodes"),

@@ -28,7 +28,9 @@ from lib_indetail.ask.presets import BUILT_IN
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 ENOUGH = 200
 OURS = {"the authors' settings": {"inversion": "DDIM", "levels": "all"},
-        "all blocks": BUILT_IN["Cross-prompt, all blocks"].values, "most detail": BUILT_IN["Most detail"].values}
+        "all blocks": BUILT_IN["Cross-prompt, all blocks"].values, "pattern": BUILT_IN["Pattern"].values,
+        "most detail": BUILT_IN["Most detail"].values,
+        "most detail, detail 0": {**BUILT_IN["Most detail"].values, "detail": 0.0}}
 REFERENCES = {f"reference_only, fidelity {fidelity:g}": fidelity for fidelity in (0.5, 1.0)}
 ARMS = ("text only", *REFERENCES, *OURS)
 

@@ -20,6 +20,8 @@ from lib_indetail.pictures.convert import tensor_picture
 
 SHEETS = ("peers", "ahead", "table A, all blocks", "table B", "figure 6")
 ROWS = 5
+COLOURS = 10
+"""So many a plot has; then they begin anew, with another mark."""
 QUALITY = {"quality": 92, "subsampling": 0}
 """Of a sheet's JPEG: its pictures keep their colours."""
 
@@ -46,9 +48,9 @@ def _saved(plot: Callable, arms: Mapping[str, Figures], path: Path) -> Path:
 
 def front(axes, arms: Mapping[str, Mapping[str, Mean]]) -> None:
     """The picture's alignment against the text's."""
-    for arm, figures in arms.items():
-        x, y = figures["image"], figures["text"]
-        axes.errorbar(x.value, y.value, _arms_of(y), _arms_of(x), fmt="o", capsize=2, label=arm)
+    for number, (arm, figures) in enumerate(arms.items()):
+        x, y, mark = figures["image"], figures["text"], "os"[number // COLOURS % 2]
+        axes.errorbar(x.value, y.value, _arms_of(y), _arms_of(x), fmt=mark, capsize=2, label=arm)
     axes.set_xlabel(f"{NAMES['image']} (pattern and colours)")
     axes.set_ylabel(NAMES["text"])
 
@@ -89,7 +91,7 @@ def _arms_of(value: Mean) -> list[list[float]]:
     return [[value.value - value.low], [value.high - value.value]]
 
 
-PLOTS = {"peers": front, "ahead": front, "table A": rows, "table B": rows, "figure 6": rows,
+PLOTS = {"peers": front, "ahead": front, "detail": front, "table A": rows, "table B": rows, "figure 6": rows,
          "search, text kept": front, "attention": by_step, "inversions": cost}
 
 

@@ -61,6 +61,6 @@ FEW_LEVELS: dict[str, Part] = {
         "The same with all blocks.", _confirmed(ALL, "7 levels, parallel", "5 levels, one pass over 10"),
         reference=ALL_LEVELS, limits=LITTLE),
     "levels, most detail": Part(
-        "The preset Most detail, with few levels and with all.", _most_detail(), held_out=False,
+        "The preset Most detail of 0.7, with few levels and with all.", _most_detail(), held_out=False,
         reference=ALL_LEVELS, limits=LITTLE),
 }

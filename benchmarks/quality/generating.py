@@ -8,6 +8,7 @@ from collections.abc import Hashable
 import torch
 
 from benchmarks.quality.arm import Arm
+from benchmarks.quality.distillation import distilled
 from benchmarks.quality.metrics import figures
 from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
 from benchmarks.quality.trials import Trial, trial
@@ -61,13 +62,17 @@ class Trials:
         request = self._request(given, arm)
         if arm.settings is None:
             return self._model.decode(generate(self._model, request))
+        if arm.distilled:
+            clean = self._model.encode(picture_tensor(picture_of(given.scene)))
+            return self._model.decode(distilled(self._model, request, clean))
         images = [self._image(given.scene, given.number, arm, arm.resolved, request)]
         if arm.unwanted:
             scene = trial(given.number + 1).scene
             unwanted = dataclasses.replace(UNWANTED, blocks=arm.resolved.blocks)
             images.append(dataclasses.replace(self._image(scene, given.number, arm, unwanted, request), number=2))
         planner = None if arm.rule is None else PlannedBy(RULES[arm.rule])
-        return self._model.decode(generate(self._model, request, images, planner=planner, watch=watch))
+        return self._model.decode(generate(self._model, request, images, planner=planner, watch=watch,
+                                           detail=arm.detail))
 
     def shares(self, given: Trial, arm: Arm) -> dict[str, float]:
         """What own keys receive above the picture's, by step and in the mean."""

@@ -60,8 +60,12 @@ class PlannedBy:
         return self.rule(u, row) if row.role != "other" else None
 
 
+def no_attention(u: float, row: Row) -> None:
+    """The picture is not read at all; what else the settings do with it stays."""
+
+
 RULES: dict[str, Rule] = {**{f"reference_only {fidelity:g}": reference_only(fidelity) for fidelity in (0.5, 1.0)},
-                          "rival": rival(), "style_aligned": style_aligned()}
+                          "rival": rival(), "style_aligned": style_aligned(), "no attention": no_attention}
 
 
 def renoised_anew(inverter: Inverter, clean: torch.Tensor, sigmas: Sequence[float], seed: int) -> Chain:

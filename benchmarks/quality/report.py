@@ -13,7 +13,7 @@ from benchmarks.quality.trials import HELD_OUT, NOISES
 
 COLUMNS = {"text": "shape of the text", "pattern": "pattern of the image prompt",
            "colours": "colours of the image prompt", "image": "both of the image prompt",
-           "copied": "shape of the image prompt", "diversity": "diversity"}
+           "copied": "shape of the image prompt", "diversity": "diversity", "novelty": "novelty"}
 NAMES = {**COLUMNS, "mean": "own share above the image prompt's", "error": "error of the latent", "rows": "UNet rows"}
 AGREES, NOT_DECIDED, CONTRADICTED = "agrees", "**not decided**", "**contradicted**"
 VERDICTS = tuple(f"- {each}: " for each in (AGREES, NOT_DECIDED, CONTRADICTED))
@@ -36,7 +36,8 @@ another shape, and {NOISES} noises, the same in every row of a table; 50 trials 
 inversion has {AUTHORS.nodes} nodes, as the authors', unless a row says otherwise. *Shape of the text*, *pattern* and
 *shape of the image prompt* are shares of results in which a small classifier sees them; *colours* is 1 less the
 distance of the mean colours inside the shapes, as a share of the largest; *both* is the mean of pattern and colours;
-*diversity* is the mean difference between two noises. Behind ± stands half of the 95 % interval, a bootstrap over
+*diversity* is the mean difference between two noises; *novelty* is the share of a result's patches whose nearest patch
+of the image prompt lies elsewhere than at their own place. Behind ± stands half of the 95 % interval, a bootstrap over
 trials. **Bold** rows are beaten by no other one in both *both of the image prompt* and *shape of the text* (the Pareto
 front). Under a table stands what it says of the paper's claims: the mean difference between two rows, trial by trial,
 with its 95 % interval.
@@ -110,7 +111,7 @@ def table(arms: Mapping[str, Figures], measured: str = "pictures") -> str:
     means = {arm: {figure: mean(values) for figure, values in figures.items()} for arm, figures in arms.items()}
     columns, best = {each: NAMES.get(each, each) for each in next(iter(means.values()))}, set()
     if measured == "pictures":
-        columns = COLUMNS
+        columns = {each: name for each, name in COLUMNS.items() if all(each in figures for figures in means.values())}
         best = front({arm: (figures["image"].value, figures["text"].value) for arm, figures in means.items()})
     lines = ["| | " + " | ".join(columns.values()) + " |", "| --- |" + " --- |" * len(columns)]
     for arm, figures in means.items():

@@ -59,9 +59,13 @@ BUILT_IN = {
         {"task": "cross-prompt", "blocks": "all", "levels": "7", "inversion": "parallel"},
         "For patterns that Cross-prompt loses: the whole UNet reads the image prompt. The prompt is followed a little "
         "less often."),
+    "Pattern": Preset(
+        {"task": "cross-prompt", "stratified_until": 1.0, "colour_match": 1.0, "detail": 1.0},
+        "For the geometry of a pattern, such as grids, dots and stripes, on something that the prompt names. It takes "
+        "hardly longer than Cross-prompt."),
     "Most detail": Preset(
-        {"task": "cross-prompt", "blocks": "all", "start": 0.1, "stratified_until": 1.0, "colour_match": 1.0,
-         "levels": "5"},
+        {"task": "cross-prompt", "blocks": "all", "stratified_until": 1.0, "colour_match": 1.0, "levels": "5",
+         "detail": 1.0},
         "For as much of pattern and colours as possible, on something that the prompt names. The prompt is followed a "
         "little less often."),
     "Cross-prompt, colours matched": Preset(

@@ -11,6 +11,7 @@ INVERSION = "the inversion of the image prompt came to NaN; try --upcast-samplin
 RECORD = "the record of the image prompt's keys and values came to NaN; try --upcast-sampling or --no-half"
 ADAIN = "AdaIN made NaN of the initial noise"
 COLOUR_MATCH = "the colour match made NaN of the prediction"
+DETAIL = "the detail term made NaN of the prediction"
 
 
 def finite(values: torch.Tensor, stage: str) -> torch.Tensor:

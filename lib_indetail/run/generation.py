@@ -23,11 +23,12 @@ from lib_indetail.attention.received import Watcher
 from lib_indetail.attention.rows import Row
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.colour import Colour
+from lib_indetail.methods.detail import Detail
 from lib_indetail.methods.plans import Planner
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.finite import ADAIN, still_finite
 from lib_indetail.noise.window import FULL_NOISE, position
-from lib_indetail.run.host import Evaluation, Model, Texts
+from lib_indetail.run.host import Change, Evaluation, Model, Texts
 from lib_indetail.run.prepared import Prepared
 
 Anew = Callable[[Model, Sequence[Prepared]], Sequence[Prepared]]
@@ -47,13 +48,13 @@ class Generation:
     def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
                  anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
                  planner: Callable[[float, Row, str], Plan | None] | None = None, watch: Watcher | None = None,
-                 texts: Texts | None = None):
+                 texts: Texts | None = None, detail: Callable[[Sequence[Prepared]], Detail] = Detail):
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
         self._anew, self._go_on, self._planner, self.watch = anew, go_on, planner, watch
         self._texts = texts
         self._first: float | None = FULL_NOISE if from_noise else None
-        self._colour = Colour(self._prepared, shared.colour_until)
+        self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
         self._hooks: InDetailHooks | None = None
 
     def __enter__(self) -> Generation:
@@ -97,9 +98,13 @@ class Generation:
             prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from, texts=self._texts)
             if rows.cond_left:
                 raise CannotAct(LEFT)
-        if not self._colour.acts(u):
-            return prediction
-        return evaluation.changed(prediction, partial(self._colour.matched, u=u))
+        changes = self._changes(u)
+        return evaluation.changed(prediction, partial(_in_turn, changes)) if changes else prediction
+
+    def _changes(self, u: float) -> list[Change]:
+        """Of predicted clean latents: what they are made of, then their colours, so that these are as asked for."""
+        return [partial(change, u=u) for acts, change in (
+            (self._detail.acts(u), self._detail.drawn), (self._colour.acts(u), self._colour.matched)) if acts]
 
     def _follow(self, model: Model) -> None:
         """To a model that has taken over: a refiner, or one that somebody has put in its place."""
@@ -122,3 +127,9 @@ class Generation:
         if self._hooks is not None:
             self._hooks.remove()
             self._hooks = None
+
+
+def _in_turn(changes: Sequence[Change], clean: torch.Tensor) -> torch.Tensor:
+    for change in changes:
+        clean = change(clean)
+    return clean

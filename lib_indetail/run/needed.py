@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lib_indetail.bank.ahead import banks_read
 from lib_indetail.bank.need import level_bytes
 from lib_indetail.inversion.kinds import LEVELS_AT_ONCE
+from lib_indetail.methods.detail import TERM
 from lib_indetail.methods.plans import IMAGE, planner
 from lib_indetail.run.host import Model
 from lib_indetail.run.wish import Wish
@@ -40,6 +41,13 @@ def need(model: Model, wishes: Iterable[Wish]) -> Need:
         levels += count
         size += count * level_bytes(model.unet, wish.settings.reading_blocks, cells, model.dtype.itemsize)
     return Need(levels, size)
+
+
+def patches(wishes: Iterable[Wish]) -> int:
+    """How many of the image prompt's patches the setting Detail compares with as many of the image, at most."""
+    sides = [(wish.frame.height // CELL, wish.frame.width // CELL) for wish in wishes
+             if wish.settings.detail and wish.settings.side == "positive"]
+    return max((max(0, height - TERM.size + 1) * max(0, width - TERM.size + 1) for height, width in sides), default=0)
 
 
 def _recorded(model: Model, wish: Wish) -> dict[str, set[float]]:

@@ -43,7 +43,7 @@ def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, re
               room: Callable[[Collection[int]], str] = lambda numbers: "") -> str:
     """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
     that there is, `strength` is the first one's; `in_the_way` tells what keeps InDetail from acting at all, `room` what
-    the pictures of these numbers will need (see `room_text`)."""
+    the pictures of these numbers will need (see `room_text` and `detail_text`)."""
     is_refused = isinstance((sizes or {}).get(1), str)
     if not enabled:
         return line(words.OFF, is_refused=is_refused)
@@ -71,6 +71,11 @@ def room_text(need: Need, room: int) -> str:
     if not room:
         return f" It needs {takes}; none are kept, each is made while sampling."
     return f" It needs {takes}; main memory keeps {_size(room)} of them, the others are made while sampling."
+
+
+def detail_text(patches: int) -> str:
+    """What the setting Detail will do, for so many patches of the image prompt (see `needed.patches`)."""
+    return f" Detail compares {patches:,} patches with {patches:,} of it at most steps." if patches else ""
 
 
 def _going_to_invert(sizes: Sizes, width: int, height: int, resize: str, more: str) -> str:

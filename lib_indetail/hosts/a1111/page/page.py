@@ -31,14 +31,15 @@ from lib_indetail.hosts.a1111.page.presets import PresetControls
 from lib_indetail.hosts.a1111.page.preview import preview
 from lib_indetail.hosts.a1111.page.report import report
 from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.run.needed import need
-from lib_indetail.run.status import Sizes, kept_text, last_run, plan_text, room_text, sizes_with
+from lib_indetail.run.needed import need, patches
+from lib_indetail.run.status import Sizes, detail_text, kept_text, last_run, plan_text, room_text, sizes_with
 
 logger = logging.getLogger(__name__)
 TABS = ("txt2img", "img2img")
 HOST = ("prompt", "gallery", *foreseen.CONTROLS)
-NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_offset", "passes", "side")
-"""Settings that what the bank will need depends on."""
+NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_offset", "passes", "side",
+        "detail")
+"""Settings on which what the plan says of room and work depends."""
 PICTURE_HEIGHT = 260
 
 
@@ -190,7 +191,7 @@ def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], number
         return ""
     try:
         wished = foreseen.wished(tab, model, host, Settings.of(settings), len(numbers))
-        return room_text(need(model, wished), runtime.room)
+        return room_text(need(model, wished), runtime.room) + detail_text(patches(wished))
     except Exception:
         logger.debug("the room for keys and values cannot be told", exc_info=True)
         return ""
