@@ -54,7 +54,8 @@ def test_the_order_of_positions_is_what_it_was():
     assert POSITIONS[:len(first)] == first
     assert len(set(POSITIONS)) == len(POSITIONS) and MOST_PICTURES == 8
     show = POSITIONS.index("show")
-    assert POSITIONS[show - 1] == "block_weights 8" and POSITIONS[show + 1:] == LATER
+    assert POSITIONS[show - 1] == "block_weights 8"
+    assert POSITIONS[show + 1:] == LATER == ("levels", "detail", "detail_schedule")
 
 
 def test_a_further_picture_takes_the_firsts_settings_but_its_own():

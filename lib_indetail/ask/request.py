@@ -38,7 +38,7 @@ def numbered(name: str, number: int) -> str:
     return f"{name} {number}"
 
 
-LATER: tuple[str, ...] = ("levels",)
+LATER: tuple[str, ...] = ("levels", "detail", "detail_schedule")
 """Settings that were added after the others had their positions, in the order in which they came."""
 POSITIONS = ("enabled", "image", "task", *(name for name in SETTINGS if name not in LATER), "reference_mask",
              "output_mask", *(numbered(name, number) for number in FURTHER for name in OF_FURTHER), "show", *LATER)

@@ -10,7 +10,7 @@ from tests.frozen.wishes import FIRST, Frozen
 Known = Mapping[str, Any]
 """What `GET /indetail/settings` answers: the table, the tasks, the order by position, the fields."""
 
-AS_BEFORE: dict[str, Any] = {"levels": "all"}
+AS_BEFORE: dict[str, Any] = {"levels": "all", "detail": 0.0, "detail_schedule": "constant"}
 """Of every setting that came after the first frozen commit, the value that means: as before there was any."""
 OF_EACH = ("weight", "strength", "side")
 """What a further image prompt does not take over from the first."""
