@@ -81,6 +81,13 @@ def picture() -> str:
 
 
 @pytest.fixture(scope="session")
+def other() -> str:
+    """A second image prompt: a striped heart."""
+    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
+    return encoded(Image.fromarray(draw(scene)))
+
+
+@pytest.fixture(scope="session")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="NOT RUN: Playwright is not installed")
     if CHROMIUM is None:

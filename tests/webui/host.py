@@ -205,6 +205,11 @@ def difference(first: bytes, second: bytes) -> int:
     return int(np.abs(pixels(first) - pixels(second)).max())
 
 
+def changed(first: bytes, second: bytes, columns: slice = slice(None)) -> float:
+    """The mean difference within some columns, in grey levels."""
+    return float(np.abs(pixels(first) - pixels(second))[:, columns].mean())
+
+
 def paper(nodes: int) -> dict[str, Any]:
     """The paper's inversion, over so many nodes, with keys and values of every level that is sampled at."""
     return {"inversion": "DDIM", "nodes": nodes, "levels": "all"}

@@ -6,30 +6,16 @@ import base64
 import io
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from embedded.pictures import draw, random_scene
-from tests.webui.host import difference, encoded, pixels
+from tests.webui.host import changed, difference, encoded
 from tests.webui.test_effect import SAMPLERS
 from tests.webui.test_off import KINDS
 
 STEPS = 8
 LEFT = Image.new("L", (128, 128))
 LEFT.paste(255, (0, 0, 64, 128))
-
-
-@pytest.fixture(scope="module")
-def other() -> str:
-    """A second image prompt: a striped heart."""
-    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
-    return encoded(Image.fromarray(draw(scene)))
-
-
-def changed(first: bytes, second: bytes, columns: slice = slice(None)) -> float:
-    """The mean difference within some columns, in grey levels."""
-    return float(np.abs(pixels(first) - pixels(second))[:, columns].mean())
 
 
 def made(host, wish, **fields) -> list[bytes]:

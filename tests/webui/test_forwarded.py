@@ -8,12 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from embedded.pictures import draw, random_scene
-from tests.webui.host import HELPER, SEEDING, Host, encoded, find_extension, find_webui, own_copy
+from tests.webui.host import HELPER, SEEDING, Host, find_extension, find_webui, own_copy
 from tests.webui.person import Person
 from tests.webui.test_infotext import infotext
 from tests.webui.test_many import ONE, TOGETHER
@@ -22,13 +19,6 @@ from tests.webui.test_xyz import options, same
 
 DISTRIBUTED, SCHEDULER = "stable-diffusion-webui-distributed", "sd-webui-agent-scheduler"
 SECOND = "second machine"
-
-
-@pytest.fixture(scope="module")
-def other() -> str:
-    """A second image prompt: a striped heart."""
-    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
-    return encoded(Image.fromarray(draw(scene)))
 
 
 def copied(name: str, folder: Path) -> Path:

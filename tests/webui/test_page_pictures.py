@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedded.pictures import draw, random_scene
 from tests.webui.host import encoded, paper, pixels
 from tests.webui.person import Person
-
-
-@pytest.fixture(scope="module")
-def other() -> str:
-    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
-    return encoded(Image.fromarray(draw(scene)))
 
 
 @pytest.fixture

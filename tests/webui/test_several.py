@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedded.pictures import draw, random_scene
-from tests.webui.host import difference, encoded, paper, pixels
+from tests.webui.host import changed, difference, encoded, paper, pixels
 from tests.webui.test_controlnet import units
 from tests.webui.test_off import KINDS
 from tests.webui.test_rows import LONG
@@ -23,18 +22,6 @@ LEFT, BLACK = encoded(HALF), encoded(Image.new("L", (128, 128)))
 JOBS = {"one": {}, "three": dict(batch_size=3), "AND": dict(prompt="a star AND a heart :0.4", batch_size=3),
         "long": dict(prompt=LONG, batch_size=2), "hires": KINDS["hires"], "inpaint": KINDS["inpaint"],
         "DDIM": dict(sampler_name="DDIM", batch_size=2)}
-
-
-@pytest.fixture(scope="module")
-def other() -> str:
-    """A second image prompt: a striped heart."""
-    scene = random_scene(np.random.default_rng(4), shape="heart", pattern="striped")
-    return encoded(Image.fromarray(draw(scene)))
-
-
-def changed(first: bytes, second: bytes, columns: slice = slice(None)) -> float:
-    """The mean difference within some columns, in grey levels."""
-    return float(np.abs(pixels(first) - pixels(second))[:, columns].mean())
 
 
 def halves(picture, **settings) -> dict:
