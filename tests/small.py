@@ -11,12 +11,15 @@ from embedded.model import build_unet
 from embedded.samplers import ddim_steps
 from embedded.schedule import alphas_cumprod
 from embedded.unet_calls import GuidedModel
+from lib_indetail.attention.calls import Call, Readable
+from lib_indetail.attention.entered import BeforeProjection, BehindModule, of_module
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.sites import Site
 from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.passes import image_passes, plain_pass
-from lib_indetail.methods.plans import planner
+from lib_indetail.methods.plans import of_one
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 
@@ -60,10 +63,10 @@ class Scene:
 
     def hooks(self, settings, **changes) -> InDetailHooks:
         arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
-                         planner=planner(settings), blocks=settings.blocks, memory=None, attention=None,
+                         method=of_one(settings), blocks=settings.blocks, memory=None, attention=None,
                          watch=None) | changes
         read = branches(*(arguments[name] for name in ("latent_at", "passes", "blocks", "memory")))
-        return InDetailHooks(self.model.unet, read, arguments["planner"], arguments["attention"],
+        return InDetailHooks(self.model.unet, read, arguments["method"], arguments["attention"],
                              arguments["watch"])
 
     def plain(self, t: float = 501.0) -> torch.Tensor:
@@ -89,6 +92,19 @@ class Scene:
 
     def with_scale(self, scale: float) -> Scene:
         return Scene(self.model, self.n, scale, self.size)
+
+
+def behind(module, x, output, banks=None, cells=None, **met) -> Call:
+    """Rows that a self-attention has answered."""
+    met = dict(attention=HostAttention(), module=module, x=x, context=x, output=output) | met
+    return Call(Site("attn1"), BehindModule(**met), Readable(banks or {}), cells)
+
+
+def before(module, queries, keys, values, banks=None, cells=None, **met) -> Call:
+    """Rows of a self-attention before its output projection."""
+    attention = of_module(HostAttention(), module)
+    return Call(Site("attn1"), BeforeProjection(module.heads, queries, keys, values, attention, **met),
+                Readable(banks or {}), cells)
 
 
 class Following:

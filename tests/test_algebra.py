@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from lib_indetail.attention.algebra import OWN, PLAIN, Plan, Source, Stratum, evaluate
-from lib_indetail.attention.calls import LayerCall
-from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.origins import Bank, Blend, Own
+from lib_indetail.attention.sites import Tokens
 from lib_indetail.methods.plans import concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS, softmax_reference
-from tests.small import draw_weights, randn
+from tests.small import behind, draw_weights, randn
 
 ROWS, TOKENS, IMAGE_TOKENS, WIDTH, HEADS = 2, 9, 7, 40, 5
 
@@ -29,8 +28,8 @@ class Case:
         self.output = self.module(self.x)
 
     def evaluate(self, plan, **changes):
-        fields = dict(x=self.x, context=self.x, output=self.output, banks=self.banks) | changes
-        return evaluate(plan, LayerCall(HostAttention(), self.module, **fields))
+        fields = dict(x=self.x, output=self.output, banks=self.banks) | changes
+        return evaluate(plan, behind(self.module, **fields))
 
     def expect(self, *terms):
         return softmax_reference(self.module, self.x, [(*term, 0.0)[:4] for term in terms])
@@ -88,7 +87,7 @@ def test_weights_may_differ_by_row(case):
 def test_weights_may_differ_by_query_token(case, callable_weight):
     weight = torch.linspace(0, 1, TOKENS).view(TOKENS, 1)
     expected = case.expect((1 - weight, *case.own), (weight, *case.banks["image"]))
-    given = (lambda tokens: torch.linspace(0, 1, tokens).view(tokens, 1)) if callable_weight else weight
+    given = (lambda tokens: torch.linspace(0, 1, tokens.count)[:, None]) if callable_weight else weight
     plan = Plan(Stratum((OWN,)), Stratum((Source(Bank("image")),), given))
     close(case.evaluate(plan), expected)
 
@@ -109,7 +108,7 @@ def test_tensor_weights_that_do_not_sum_to_one_keep_the_output_bias_once(case):
 def test_blend_interpolates_keys_and_values_of_two_banks(case, amount):
     first, second = case.banks["image"], case.banks["other"]
     mixed = [(1 - amount) * a + amount * b for a, b in zip(first, second, strict=True)]
-    plan = (Stratum((Source(Blend("image", "other", amount)),)),)
+    plan = (Stratum((Source(Blend(Bank("image"), Bank("other"), amount)),)),)
     close(case.evaluate(plan), case.expect((1.0, *mixed)))
 
 
@@ -126,10 +125,10 @@ def test_gain_scales_values_without_touching_the_softmax(case):
 
 
 def test_panel_enhancement_adds_lambda_minus_one_of_the_left_panel(case):
-    strength, left = 1.7, lambda tokens: (torch.arange(tokens) < tokens // 2).float()
+    strength, left = 1.7, lambda tokens: (torch.arange(tokens.count) < tokens.count // 2).float()
     plan = Stratum((OWN,), 1.0), Stratum((Source(Own(), gain=left),), strength - 1)
     keys, values = case.own
-    expected = case.expect((1.0, keys, values), (strength - 1, keys, values * left(TOKENS).view(1, -1, 1)))
+    expected = case.expect((1.0, keys, values), (strength - 1, keys, values * left(Tokens(TOKENS)).view(1, -1, 1)))
     close(case.evaluate(plan), expected)
 
 
@@ -157,7 +156,8 @@ def test_what_is_no_plan_cannot_be_made(strata, said):
 
 
 def test_a_plan_names_the_banks_that_it_reads_once_and_in_order():
-    plan = Plan(Stratum((OWN, Source(Bank("b")))), Stratum((Source(Blend("a", "b", 0.5)), Source(Bank("c"))), 0.1))
+    blend = Source(Blend(Bank("a"), Bank("b"), 0.5))
+    plan = Plan(Stratum((OWN, Source(Bank("b")))), Stratum((blend, Source(Bank("c"))), 0.1))
     assert plan.banks == ["b", "a", "c"] and PLAIN.banks == []
 
 

@@ -9,7 +9,7 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.rows import Row
 from lib_indetail.errors import BadSetting
 from lib_indetail.methods.mixing import CONCATENATED, Part, Stratified, mixed, shares
-from lib_indetail.methods.plans import Planner, Reader, concatenation, stratified
+from lib_indetail.methods.plans import InDetail, Reader, concatenation, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case, close
@@ -131,13 +131,14 @@ def test_nothing_to_read_is_plain_attention():
 
 def test_masks_may_be_functions_of_the_layers_tokens(case):
     parts = [Part("image", 0.7, CONCATENATED, TAKE, PUT), Part("other", 0.3, Stratified(0.5), TAKE, PUT)]
-    lazy = [Part(part.bank, part.amount, part.phase, lambda count: TAKE[:count], lambda count: PUT[:count])
+    lazy = [Part(part.bank, part.amount, part.phase, lambda keys: TAKE[:keys.count],
+                 lambda queries: PUT[:queries.count])
             for part in parts]
     assert torch.equal(case.evaluate(mixed(lazy)), case.evaluate(mixed(parts)))
 
 
 def planned(*readers, u=0.1):
-    return Planner(readers)(u, Row("cond"))
+    return InDetail(readers).plan(u, Row("cond"))
 
 
 def amounts(plan):
@@ -155,17 +156,17 @@ def test_pictures_share_by_weight_among_those_that_act_now():
 
 def test_pictures_may_be_for_some_images_of_the_batch():
     readers = [Reader(Settings(), bank="a", images=frozenset({0, 2})), Reader(Settings(), bank="b")]
-    planner = Planner(readers)
-    assert [planner(0.9, Row("cond", image)).banks for image in range(3)] == [["a", "b"], ["b"], ["a", "b"]]
-    assert planner(0.9, Row("cond", 0)) is planner(0.9, Row("cond", 2))
-    assert planner.banks(0.9) == {"a", "b"}
+    method = InDetail(readers)
+    assert [method.plan(0.9, Row("cond", image)).banks for image in range(3)] == [["a", "b"], ["b"], ["a", "b"]]
+    assert method.plan(0.9, Row("cond", 0)) is method.plan(0.9, Row("cond", 2))
+    assert method.banks(0.9) == {"a", "b"}
 
 
 def test_a_negative_picture_is_read_by_the_uncond_rows_alone():
     readers = [Reader(Settings(), bank="a"), Reader(Settings(side="negative"), bank="n")]
-    planner = Planner(readers)
-    assert [planner(0.9, Row(role)).banks for role in ("cond", "uncond")] == [["a"], ["n"]]
-    assert planner(0.9, Row("other")) is None
+    method = InDetail(readers)
+    assert [method.plan(0.9, Row(role)).banks for role in ("cond", "uncond")] == [["a"], ["n"]]
+    assert method.plan(0.9, Row("other")) is None
 
 
 def test_strength_and_lambda_follow_their_schedules():

@@ -14,12 +14,14 @@ from lib_indetail.ask.depth import layer_weights, profile
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site
 from lib_indetail.errors import BadSetting
 from lib_indetail.inversion.passes import image_passes
 from lib_indetail.methods.colour import Colour
-from lib_indetail.methods.plans import IMAGE, Planner
+from lib_indetail.methods.plans import IMAGE, InDetail
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.adain import adain
+from lib_indetail.noise.mask import Mask
 from lib_indetail.noise.schedule import changed_clean, changed_noise
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.run.prepared import shown_at
@@ -95,20 +97,20 @@ def test_an_output_mask_puts_the_picture_where_it_is_white(embedded, pictures):
 
 
 def test_a_reference_mask_takes_what_is_white(embedded, pictures):
-    left = beside(pictures[0], take=LEFT, adain=0.0)
-    plan = Planner([left.reader(embedded.unet)])(0.1, Row("cond"))
+    left = beside(pictures[0], take=Mask(LEFT), adain=0.0)
+    plan = InDetail([left.reader(embedded.unet)])(0.1, Row("cond"))
     kept = [source.keep(256).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
     assert len(kept) == 1 and torch.equal(kept[0], LEFT.bool())
     whole = generate(embedded, REQUEST, beside(pictures[0], adain=0.0))
     assert distance(generate(embedded, REQUEST, left), whole) > 1e-2
-    all_white = generate(embedded, REQUEST, beside(pictures[0], take=torch.ones(16, 16), adain=0.0))
+    all_white = generate(embedded, REQUEST, beside(pictures[0], take=Mask(torch.ones(16, 16)), adain=0.0))
     assert distance(all_white, whole) < 1e-5
 
 
 def test_a_negative_picture_changes_the_uncond_rows_alone(embedded, pictures):
     reader = beside(pictures[0], side="negative").reader(embedded.unet)
-    planner = Planner([reader])
-    assert planner(0.1, Row("cond")) is None and planner(0.1, Row("uncond")) is not None
+    method = InDetail([reader])
+    assert method.plan(0.1, Row("cond")) is None and method.plan(0.1, Row("uncond")) is not None
     unguided = dataclasses.replace(REQUEST, guidance_scale=1.0)
     negative = beside(pictures[0], side="negative")
     assert torch.equal(generate(embedded, unguided, negative), generate(embedded, unguided))
@@ -162,8 +164,8 @@ def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(em
 def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weights):
     image = beside(pictures[0], block_weights=weights, stratified_until=1.0, lambda_image=1.0)
     layers = self_attention_layers(embedded.unet, image.settings.reading_blocks)
-    planner = Planner([image.reader(embedded.unet)])
-    plans = [planner(0.1, Row("cond"), name) for name in layers]
+    method = InDetail([image.reader(embedded.unet)])
+    plans = [method.plan(0.1, Row("cond"), Site(name)) for name in layers]
     amounts = [0.0 if plan is None else plan[1].weight for plan in plans]
     depth = {"strong": amounts == [1.0] * len(amounts), "detail": amounts == sorted(amounts) and amounts[0] == 0}
     assert depth.get(weights, amounts == sorted(amounts, reverse=True) and amounts[-1] == 0)
@@ -184,11 +186,11 @@ def test_block_weights_go_by_the_depth_of_blocks():
 
 def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
     images = [beside(pictures[0], blocks="all"), beside(pictures[1], 2)]
-    planner = Planner([each.reader(embedded.unet) for each in images])
+    method = InDetail([each.reader(embedded.unet) for each in images])
     name = next(iter(self_attention_layers(embedded.unet, "all")))
-    assert planner.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
-    assert len(planner(0.9, Row("cond"), name)[0].sources) == 2
-    assert len(planner(0.9, Row("cond"), next(iter(self_attention_layers(embedded.unet))))[0].sources) == 3
+    assert method.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
+    assert len(method.plan(0.9, Row("cond"), Site(name))[0].sources) == 2
+    assert len(method.plan(0.9, Row("cond"), Site(next(iter(self_attention_layers(embedded.unet)))))[0].sources) == 3
     assert distance(generate(embedded, REQUEST, images),
                     generate(embedded, REQUEST, [beside(pictures[0]), images[1]])) > 1e-3
 

@@ -173,10 +173,10 @@ def test_a_reference_mask_lies_where_its_picture_does():
     picture, mask = Image.new("RGB", (64, 32), "red"), Image.new("L", (64, 32))
     mask.paste(255, (0, 0, 32, 32))
     fitted = [placed(each, 64, 64, "fit") for each in (picture, mask)]
-    cells = reading_mask(*fitted)
+    cells = reading_mask(*fitted).values
     assert cells.shape == (8, 8) and cells[2:6, :3].min() > 0.99
     assert cells[:2].max() == cells[6:].max() == 0 and cells[:, 5:].max() < 0.01
-    assert reading_mask(fitted[0], None).dtype.is_floating_point is False
+    assert reading_mask(fitted[0], None).hard and not reading_mask(*fitted).hard
     assert reading_mask(placed(picture, 64, 32), None) is None
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
 from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.origins import Bank
 from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site, Where
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
 from lib_indetail.noise.chain import Chain
@@ -50,14 +51,14 @@ def style_aligned(shift: float = math.log(2)) -> Rule:
     return lambda u, row: plans[row.role]
 
 
-@dataclass(frozen=True)
-class PlannedBy:
-    """A rule as the hooks ask for plans."""
+class Ruled(Method):
+    """By such a rule, in the self-attention of these blocks."""
 
-    rule: Rule
+    def __init__(self, rule: Rule, blocks: str = "decoder"):
+        self.where, self._rule = (Where("self", blocks),), rule
 
-    def __call__(self, u: float, row: Row, layer: str | None = None) -> Plan | None:
-        return self.rule(u, row) if row.role != "other" else None
+    def plan(self, u: float, row: Row, site: Site) -> Plan | None:
+        return self._rule(u, row)
 
 
 def no_attention(u: float, row: Row) -> None:

@@ -4,9 +4,8 @@ A plan has strata. A stratum has a weight and an ordered list of key/value sourc
 Stratified attention, concatenation, replacement, conflicting guidance, interpolation between two pictures, panel
 enhancement and region bias are all plans; none needs a hook of its own.
 
-Values that belong to tokens (weights, masks, biases, gains) may be tensors, functions of the layer's token count that
-give tensors, or such functions that keep what they gave (`PerLayer`), since one plan serves layers of several
-resolutions.
+Values that belong to tokens (weights, masks, biases, gains) may be tensors, functions of a site's tokens that give
+tensors, or such functions that keep what they gave (`PerLayer`), since one plan serves sites of several resolutions.
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ from dataclasses import dataclass
 
 import torch
 
+from lib_indetail.attention.bias import Bias, LogitBias
 from lib_indetail.attention.calls import Call
-from lib_indetail.attention.host_attention import LogitBias
 from lib_indetail.attention.origins import Origin, Own
 from lib_indetail.attention.per_layer import PerLayer, kept_numbers, on_device
+from lib_indetail.attention.sites import Tokens
 
-PerToken = torch.Tensor | Callable[[int], torch.Tensor] | PerLayer[torch.Tensor]
+PerToken = torch.Tensor | Callable[[Tokens], torch.Tensor] | PerLayer[torch.Tensor]
 Weight = float | torch.Tensor
-Gathered = tuple[torch.Tensor, torch.Tensor, LogitBias | None]
+Gathered = tuple[torch.Tensor, torch.Tensor, Bias | None]
 """Keys and values [1 or rows, keys, C'] of one source in a call, and what is added to their logits."""
 
 
@@ -32,13 +32,13 @@ Gathered = tuple[torch.Tensor, torch.Tensor, LogitBias | None]
 class Source:
     """Where a stratum's keys and values come from.
 
-    `keep` [keys] leaves out the keys where it is 0 or False; `bias` is added to the logits, one number or
-    sum_r queries[q, r] keys[k, r]; `gain` [keys] scales values without touching the softmax.
+    `keep` [keys] leaves out the keys where it is 0 or False; `bias` is added to the logits, one number or in one of
+    three forms (`attention.bias`); `gain` [keys] scales values without touching the softmax.
     """
 
     origin: Origin
     keep: PerToken | None = None
-    bias: float | LogitBias | Callable[[int], LogitBias | None] | PerLayer[LogitBias | None] | None = None
+    bias: float | Bias | Callable[[Tokens], Bias | None] | PerLayer[Bias | None] | None = None
     gain: PerToken | None = None
 
     @property
@@ -101,17 +101,17 @@ class Term:
 
 
 def evaluate(plan: Plan, call: Call) -> torch.Tensor:
-    """The layer's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
+    """The site's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
     terms, rest = terms_of(plan, call)
     answers = [(term.weight, _answer(term, call)) for term in terms]
-    return _weighted_sum([*answers, *([] if rest is None else [(rest, call.nothing())])])
+    return _weighted_sum([*answers, *([] if rest is None else [(rest, call.entered.nothing())])])
 
 
 def terms_of(plan: Plan, call: Call) -> tuple[list[Term], Weight | None]:
     """The strata that take part in a call, and what their weights leave over of 1 (None: nothing)."""
     there = [(stratum.weight, parts) for stratum in plan
              if not stratum.is_left_out and (parts := _parts(stratum, call)) != []]
-    weights = [None if weight is None else resolve(weight, call.shape[1], call.device) for weight, _ in there]
+    weights = [None if weight is None else resolve(weight, call.tokens, call.device) for weight, _ in there]
     rest = 1 - sum(weight for weight in weights if weight is not None)
     terms = [Term(rest if weight is None else weight, parts) for weight, (_, parts) in zip(weights, there, strict=True)]
     is_whole = None in weights or (isinstance(rest, float | int) and abs(rest) < 1e-9)
@@ -127,13 +127,16 @@ def _parts(stratum: Stratum, call: Call) -> list[tuple[Source, Gathered]] | None
 def _answer(term: Term, call: Call) -> torch.Tensor:
     """A(Q, K_j, V_j)."""
     if term.parts is None:
-        return call.own()
+        return call.entered.own()
     gathered = [part for _, part in term.parts]
-    keys, values = (torch.cat([part[i].expand(call.shape[0], -1, -1) for part in gathered], dim=1) for i in (0, 1))
+    keys, values = (torch.cat([part[i].expand(call.rows, -1, -1) for part in gathered], dim=1) for i in (0, 1))
     biases = [part[2] for part in gathered]
-    bias = None if all(b is None for b in biases) else LogitBias.joined(
-        biases, [part[0].shape[1] for part in gathered], call.shape[1], keys.device)
-    return call.attend(keys, values, bias)
+    if all(bias is None for bias in biases):
+        return call.attend(keys, values, None)
+    if len(biases) == 1:
+        return call.attend(keys, values, biases[0])
+    counts = [part[0].shape[1] for part in gathered]
+    return call.attend(keys, values, LogitBias.joined(biases, counts, call.tokens.count, keys.device))
 
 
 def _weighted_sum(terms: list[tuple[Weight, torch.Tensor]]) -> torch.Tensor:
@@ -148,12 +151,12 @@ def _weighted_sum(terms: list[tuple[Weight, torch.Tensor]]) -> torch.Tensor:
 def gather(source: Source, call: Call) -> Gathered | None:
     """Keys, values and bias of one source with its masked keys left out; None if none is left."""
     keys, values = source.origin.keys_values(call)
-    count = keys.shape[1]
+    tokens = call.keys_laid(keys.shape[1])
     if source.gain is not None:
-        values = values * resolve(source.gain, count, values.device).to(values.dtype).view(1, count, 1)
-    bias = _bias_of(source, count, keys)
+        values = values * resolve(source.gain, tokens, values.device).to(values.dtype).view(1, tokens.count, 1)
+    bias = _bias_of(source, tokens, keys)
     if source.keep is not None:
-        kept = kept_numbers(source.keep, count, keys.device)
+        kept = kept_numbers(source.keep, tokens, keys.device)
         if not len(kept):
             return None
         keys, values = keys.index_select(1, kept), values.index_select(1, kept)
@@ -161,14 +164,14 @@ def gather(source: Source, call: Call) -> Gathered | None:
     return keys, values, bias
 
 
-def _bias_of(source: Source, count: int, keys: torch.Tensor) -> LogitBias | None:
+def _bias_of(source: Source, tokens: Tokens, keys: torch.Tensor) -> Bias | None:
     if isinstance(source.bias, float | int):
-        return LogitBias(torch.full((count, 1), float(source.bias), device=keys.device)) if source.bias else None
-    return on_device(source.bias, count, keys.device)
+        return LogitBias(torch.full((tokens.count, 1), float(source.bias), device=keys.device)) if source.bias else None
+    return on_device(source.bias, tokens, keys.device)
 
 
-def resolve(value: float | PerToken, tokens: int, device: torch.device) -> Weight:
-    """What belongs to so many tokens, as a number or on the device."""
+def resolve(value: float | PerToken, tokens: Tokens, device: torch.device) -> Weight:
+    """What belongs to these tokens, as a number or on the device."""
     return value if isinstance(value, float | int) else on_device(value, tokens, device)
 
 

@@ -21,7 +21,7 @@ QUERIES = 64
 def received(plan: Plan, call: Call, queries: int | None = None) -> dict[str, torch.Tensor]:
     """By bank, and "own" for the rows' own keys: which part of a query's attention goes there, mean over heads,
     [rows, queries]. The parts of one query sum to 1. `queries` is how many are looked at (None: all)."""
-    rows, tokens = call.shape
+    rows, tokens = call.entered.shape
     at = torch.linspace(0, tokens - 1, min(tokens, queries or tokens)).round().long()
     parts: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
     for term in terms_of(plan, call)[0]:
@@ -44,16 +44,16 @@ def _masses(term: Term, call: Call, at: torch.Tensor) -> list[tuple[Source, torc
     """What each source has of the term's softmax, [rows, queries]."""
     sources = [OWN] if term.parts is None else [source for source, _ in term.parts]
     if len(sources) == 1:
-        return [(sources[0], torch.ones(call.shape[0], len(at)))]
+        return [(sources[0], torch.ones(call.rows, len(at)))]
     gathered = [part for _, part in term.parts]
     counts = [part[0].shape[1] for part in gathered]
-    bias = torch.cat([_bias(part[2], count, call.shape[1], at)
+    bias = torch.cat([_bias(part[2], count, call.tokens.count, at)
                       for part, count in zip(gathered, counts, strict=True)], dim=1)
-    queries = call.queries[:, at.to(call.device)]
+    queries = call.entered.queries[:, at.to(call.device)]
     masses = []
     for row in range(len(queries)):
         keys = torch.cat([part[0][row % len(part[0])] for part in gathered])
-        split = _probabilities(queries[row], keys, bias, call.module.heads).split(counts, dim=-1)
+        split = _probabilities(queries[row], keys, bias, call.entered.heads).split(counts, dim=-1)
         masses.append(torch.stack([part.sum(-1).mean(0).cpu() for part in split]))
     return list(zip(sources, torch.stack(masses, dim=1), strict=True))
 

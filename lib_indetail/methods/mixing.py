@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import torch
 
 from lib_indetail.attention.algebra import OWN, PLAIN, PerToken, Plan, Source, Stratum
-from lib_indetail.attention.host_attention import LogitBias
+from lib_indetail.attention.bias import LogitBias
 from lib_indetail.attention.origins import Bank
 from lib_indetail.attention.per_layer import CPU, PerLayer, on_device
+from lib_indetail.attention.sites import Tokens
 
 LEAST = 1e-9
 """What a masked-out query still sees of a picture whose keys are concatenated, where another picture acts on it."""
@@ -47,7 +48,7 @@ class Part:
     """One image prompt as some rows read it now.
 
     `amount` is s_i share_i, 0 to 1; `phase` has its lambda where it is stratified. `take` [keys] and `put` [queries],
-    0 to 1, or functions of the layer's token count, are the masks r_i and m_i.
+    0 to 1, or functions of a site's tokens, are the masks r_i and m_i.
     """
 
     bank: str
@@ -89,8 +90,8 @@ def _alone(part: Part) -> Source:
     if part.take is None:
         return Source(Bank(part.bank))
 
-    def bias(count: int, device: torch.device) -> LogitBias | None:
-        return LogitBias(_logs(part.take, count, device)[:, None]) if _is_soft(part.take, count) else None
+    def bias(tokens: Tokens, device: torch.device) -> LogitBias | None:
+        return LogitBias(_logs(part.take, tokens, device)[:, None]) if _is_soft(part.take, tokens) else None
 
     return Source(Bank(part.bank), part.take, PerLayer(bias))
 
@@ -101,14 +102,14 @@ def _beside(part: Part) -> Source:
     if part.take is None and part.put is None:
         return Source(Bank(part.bank), bias=amount)
 
-    def bias(count: int, device: torch.device) -> LogitBias | None:
-        if part.put is None and amount == 0 and not _is_soft(part.take, count):
+    def bias(tokens: Tokens, device: torch.device) -> LogitBias | None:
+        if part.put is None and amount == 0 and not _is_soft(part.take, tokens):
             return None
-        ones = torch.ones(count, device=device)
-        keys = amount * ones if part.take is None else amount + _logs(part.take, count, device)
+        ones = torch.ones(tokens.count, device=device)
+        keys = amount * ones if part.take is None else amount + _logs(part.take, tokens, device)
         if part.put is None:
             return LogitBias(keys[:, None])
-        return LogitBias(torch.stack([keys, ones], 1), torch.stack([ones, _logs(part.put, count, device)], 1))
+        return LogitBias(torch.stack([keys, ones], 1), torch.stack([ones, _logs(part.put, tokens, device)], 1))
 
     return Source(Bank(part.bank), part.take, PerLayer(bias))
 
@@ -125,7 +126,7 @@ def _reached(joined: Sequence[Part], apart: Sequence[Part]) -> PerLayer[torch.Te
     """1 - sum L_i(q) where a concatenated picture reaches a query, else 0, [queries, 1]."""
     weights = [_weight(part) for part in apart]
 
-    def weight(tokens: int, device: torch.device) -> torch.Tensor:
+    def weight(tokens: Tokens, device: torch.device) -> torch.Tensor:
         taken = sum((each if isinstance(each, float) else each.on(tokens, device) for each in weights), 0.0)
         masks = torch.stack([on_device(part.put, tokens, device) for part in joined])
         return (1 - taken) * (masks > 0).any(0)[:, None]
@@ -133,10 +134,10 @@ def _reached(joined: Sequence[Part], apart: Sequence[Part]) -> PerLayer[torch.Te
     return PerLayer(weight)
 
 
-def _is_soft(mask: PerToken, tokens: int) -> bool:
+def _is_soft(mask: PerToken, tokens: Tokens) -> bool:
     values = on_device(mask, tokens, CPU)
     return bool(((values > 0) & (values < 1)).any())
 
 
-def _logs(mask: PerToken, tokens: int, device: torch.device) -> torch.Tensor:
+def _logs(mask: PerToken, tokens: Tokens, device: torch.device) -> torch.Tensor:
     return on_device(mask, tokens, device).float().clamp_min(LEAST).log()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.algebra import PLAIN, PerToken, Plan
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.rows import Role, Row
+from lib_indetail.attention.sites import Site, Where
 from lib_indetail.methods.mixing import CONCATENATED, Part, Phase, Stratified, mixed, shares
 from lib_indetail.noise.window import Window
 
@@ -80,17 +82,19 @@ class Reader:
         return Stratified(self.settings.lambda_at(u)) if is_stratified else CONCATENATED
 
 
-class Planner:
-    """What rows read of some image prompts at position u in a layer: a plan, or None for plain attention. Rows that
-    read the same have the same plan, the very object, and so have layers of the same weights."""
+class InDetail(Method):
+    """The paper's, of some image prompts. Rows that read the same have the same plan, the very object, and so have
+    sites of the same weights."""
 
     def __init__(self, readers: Sequence[Reader]):
         self._readers = tuple(readers)
+        self.where = tuple(dict.fromkeys(Where("self", each.settings.reading_blocks) for each in readers))
         self._u: float | None = None
         self._plans: dict[tuple, Plan | None] = {}
 
-    def __call__(self, u: float, row: Row, layer: str | None = None) -> Plan | None:
-        """Without a layer: as the one of the largest weights."""
+    def plan(self, u: float, row: Row, site: Site | None = None) -> Plan | None:
+        """Without a site: as the one of the largest weights."""
+        layer = site and site.name
         if u != self._u:
             self._u, self._plans = u, {}
         acting = tuple(number for number, reader in enumerate(self._readers)
@@ -103,7 +107,7 @@ class Planner:
     def banks(self, u: float) -> set[str]:
         """What rows of any kind will read there."""
         kinds = [Row(role, image) for role in ("cond", "uncond") for image in self._images()]
-        return {bank for row in kinds if (plan := self(u, row)) for bank in plan.banks}
+        return {bank for row in kinds if (plan := self.plan(u, row)) for bank in plan.banks}
 
     def _plan(self, u: float, role: Role, readers: Sequence[Reader], layer: str | None) -> Plan | None:
         parts = (reader.part(u, role, share, layer)
@@ -114,6 +118,6 @@ class Planner:
         return {0}.union(*(reader.images for reader in self._readers if reader.images is not None))
 
 
-def planner(settings: Settings, take: PerToken | None = None) -> Planner:
+def of_one(settings: Settings, take: PerToken | None = None) -> InDetail:
     """Of one image prompt; `take` says how far each of its tokens may be read."""
-    return Planner([Reader(settings, take=take)])
+    return InDetail([Reader(settings, take=take)])

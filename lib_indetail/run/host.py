@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.method import Texts
 from lib_indetail.attention.rows import Rows
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
@@ -30,8 +31,6 @@ Text = torch.Tensor | Mapping[str, torch.Tensor]
 """One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of predicted clean latents [n, C, h, w]."""
-Texts = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor | None]]
-"""Of the text rows of an evaluation, [cond rows, tokens, D] and [uncond rows, tokens, D]; None where there are none."""
 
 
 @dataclass(frozen=True)
