@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.ask.request import POSITIONS
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.settings import TASKS, Settings
 from tests.frozen import asking
 from tests.frozen.asking import NotSaid, added, body, in_full, named

@@ -8,17 +8,18 @@ import pytest
 from PIL import Image
 
 from lib_indetail.ask.infotext import LABELS, written
-from lib_indetail.ask.request import (
+from lib_indetail.ask.page_order import (
+    FROZEN,
     FURTHER,
     IF_OWN,
-    LATER,
     MOST_PICTURES,
     OF_FURTHER,
     POSITIONS,
     SETTINGS,
-    Request,
     numbered,
+    with_newer,
 )
+from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import SHARED, Settings
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.pictures.convert import picture_hash
@@ -53,9 +54,14 @@ def test_the_order_of_positions_is_what_it_was():
              "reference_mask 2", "output_mask 2", "weight 2", "strength 2", "side 2", "own 2", "lambda_image 2")
     assert POSITIONS[:len(first)] == first
     assert len(set(POSITIONS)) == len(POSITIONS) and MOST_PICTURES == 8
-    show = POSITIONS.index("show")
-    assert POSITIONS[show - 1] == "block_weights 8"
-    assert POSITIONS[show + 1:] == LATER == ("levels", "detail", "detail_schedule")
+    assert POSITIONS[138:] == FROZEN[138:] == ("block_weights 8", "show", "levels", "detail", "detail_schedule")
+
+
+def test_a_newer_setting_moves_nothing():
+    settings = list(SETTINGS)
+    settings.insert(3, "newest")
+    assert with_newer(FROZEN, settings) == (*FROZEN, "newest")
+    assert set(SETTINGS) < set(FROZEN), "a version is made with all settings among the frozen positions"
 
 
 def test_a_further_picture_takes_the_firsts_settings_but_its_own():
