@@ -99,7 +99,8 @@ def test_an_output_mask_puts_the_picture_where_it_is_white(embedded, pictures):
 def test_a_reference_mask_takes_what_is_white(embedded, pictures):
     left = beside(pictures[0], take=Mask(LEFT), adain=0.0)
     plan = InDetail([left.reader(embedded.unet)]).plan(0.1, Row("cond"))
-    kept = [source.keep(laid(256, (16, 16))).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
+    tokens = laid(256, (16, 16))
+    kept = [source.keep(tokens).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
     assert len(kept) == 1 and torch.equal(kept[0], LEFT.bool())
     whole = generate(embedded, REQUEST, beside(pictures[0], adain=0.0))
     assert distance(generate(embedded, REQUEST, left), whole) > 1e-2

@@ -34,8 +34,10 @@ OF_FURTHER = (
     "start", "end", "inversion_text", "own_text", "blocks", "block_weights")
 _BEHIND = ("show", "levels", "detail", "detail_schedule")
 FROZEN = (*_FIRST, *(f"{name} {number}" for number in range(2, 9) for name in OF_FURTHER), *_BEHIND)
-"""It is only ever appended to, name by name, when a version is made: whoever sent so many values still means the
-same."""
+"""It is only ever appended to, with the settings that have come, when a version is made: whoever sent so many values
+still means the same."""
+FROZEN_FOR = "0.8.0"
+"""The version that was made last with all of its settings among them."""
 
 
 def with_newer(frozen: tuple[str, ...], settings: Iterable[str]) -> tuple[str, ...]:
