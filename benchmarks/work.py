@@ -21,7 +21,7 @@ from lib_indetail.inversion.passes import image_passes
 from lib_indetail.kept.cache import Cache
 from lib_indetail.methods.plans import of_one
 from lib_indetail.noise.chain import Chain
-from lib_indetail.noise.schedule import NoiseSchedule, changed_noise
+from lib_indetail.noise.schedule import NoiseSchedule, changed_noise, stepped_as_shown
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Change, Frame, Texts
 from lib_indetail.run.no_host import Quiet
@@ -151,9 +151,7 @@ class Work:
     def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
         z = self.noise
         for t, after in zip(self.timesteps, [*self.timesteps[1:], 0], strict=True):
-            here, there = self.schedule.abar(t), self.schedule.abar(after)
-            noise = evaluate(z, t)
-            z = there**0.5 * (z - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise
+            z = stepped_as_shown(self.schedule, z, evaluate(z, t), self.schedule.sigma(t), self.schedule.sigma(after))
         return z
 
     def guided(self, z: torch.Tensor, t: int) -> torch.Tensor:
@@ -201,7 +199,7 @@ class _Evaluation:
         return self._run(self._z, self.timestep)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
-        return changed_noise(self._z, prediction, self.sigma, change)
+        return changed_noise(self._z / self.model.schedule.scale(self.sigma), prediction, self.sigma, change)
 
     def suspects(self) -> tuple[str, ...]:
         return ()

@@ -56,13 +56,14 @@ class Scene:
         self.cond, self.uncond, self.image_text, self.empty = (
             randn(rows, 7, 32, seed=seed) for seed, rows in ((1, 1), (2, 1), (3, 1), (4, 1)))
         self.chain = Inverter(model.schedule).renoise(randn(1, 4, size, size, seed=5), randn(1, 4, size, size, seed=6))
+        self.shown = self.chain.shown(model.schedule)
         self.with_text, self.without_text = (plain_pass(model.unet, text) for text in (self.image_text, self.empty))
         self.x = randn(2 * n, 4, size, size, seed=7)
         self.context = torch.cat([self.cond.expand(n, -1, -1), self.uncond.expand(n, -1, -1)])
         self.roles = ["cond"] * n + ["uncond"] * n
 
     def hooks(self, settings, **changes) -> InDetailHooks:
-        arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
+        arguments = dict(latent_at=self.shown, passes=image_passes(settings, self.with_text, self.without_text),
                          method=of_one(settings), blocks=settings.blocks, memory=None, attention=None,
                          watch=None) | changes
         read = branches(*(arguments[name] for name in ("latent_at", "passes", "blocks", "memory")))

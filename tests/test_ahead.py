@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -55,7 +53,7 @@ class Ahead:
         with listened(layers, self.memory, IMAGE, False) as image, \
                 listened(layers, self.memory, IMAGE_WITHOUT_TEXT, False) as without:
             record_ahead({bank: model(run) for bank, run in passes.items()}, self.wanted, self.memory,
-                         self.scene.chain.at, self.scene.model.schedule.timestep,
+                         self.scene.shown, self.scene.model.schedule.timestep,
                          {IMAGE: image, IMAGE_WITHOUT_TEXT: without}.__getitem__, self.rows,
                          progress=lambda *told: self.told.append(told), **changes)
 
@@ -170,8 +168,8 @@ def test_a_call_has_as_many_rows_as_memory_allows():
 
 
 def test_nan_is_refused_and_not_kept(scene, monkeypatch):
-    chain, ahead = scene.chain, Ahead(scene)
-    monkeypatch.setattr(scene, "chain", SimpleNamespace(at=lambda sigma: chain.at(sigma) * float("nan")))
+    shown, ahead = scene.shown, Ahead(scene)
+    monkeypatch.setattr(scene, "shown", lambda sigma: shown(sigma) * float("nan"))
     with pytest.raises(CannotAct, match="the record of the image prompt's keys and values came to NaN"):
         ahead()
     assert len(ahead.memory.cache) == 0

@@ -84,7 +84,7 @@ def first_call(model, image, structure):
     """Keys and values that the first call's rows read of the image, and what it gave."""
     notebook, text = Notebook(), model.text(["a star", ""])
     settings = dataclasses.replace(image.settings, stratified_until=1)
-    read = branches(image.chain.at, image.passes, memory=notebook)
+    read = branches(image.chain.shown(model.schedule), image.passes, memory=notebook)
     with InDetailHooks(model.unet, read, of_one(settings)) as hooks:
         guided = GuidedModel(model, text[:1], text[1:], 5.0, Following(hooks), structure)
         _, output = next(ddim_steps(guided, randn(1, 4, 16, 16, seed=3), [501, 1]))

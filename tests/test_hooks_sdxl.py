@@ -34,7 +34,7 @@ def passes(unet, settings=SETTINGS, seed=5):
 def call(unet, chain, schedule, settings, splits=4, keywords=False, **changes):
     arguments = dict(passes=passes(unet, settings), method=of_one(settings), blocks=settings.blocks) | changes
     y, t = vector(4, 6), 501.0
-    read = branches(chain.at, arguments["passes"], arguments["blocks"])
+    read = branches(chain.shown(schedule), arguments["passes"], arguments["blocks"])
     with InDetailHooks(unet, read, arguments["method"]) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
         parts = [unet(x=a, timesteps=torch.full((len(a),), t), context=b, y=c) if keywords
                  else unet(a, torch.full((len(a),), t), b, c)

@@ -22,7 +22,6 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site
 from lib_indetail.inversion.inverter import Inverter
-from lib_indetail.noise.schedule import abar_of_sigma
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import Case
@@ -88,11 +87,10 @@ def test_the_peers_reference_has_another_noise_at_every_step(tiny):
     chain = renoised_anew(Inverter(schedule), clean, sigmas, 5)
     noises = []
     for sigma in chain.sigmas[1:]:
-        abar = abar_of_sigma(sigma)
-        noises.append((chain.at(sigma) - abar**0.5 * clean) / (1 - abar) ** 0.5)
+        noises.append((chain.at(sigma) - clean) / sigma)
     assert chain.sigmas == tuple(sigmas) and all(abs(float(noise.std()) - 1) < 0.15 for noise in noises)
     assert min(float((a - b).abs().mean()) for a, b in pairwise(noises)) > 0.5
-    assert torch.equal(chain.latents[0], clean)
+    assert (chain.shown(schedule)(sigmas[0]) - clean).abs().max() < 1e-6
 
 
 def test_every_arm_has_settings_that_can_be_and_every_claim_arms():

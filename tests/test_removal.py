@@ -90,7 +90,7 @@ class Rig:
                   image_passes(SETTINGS, scene.with_text, scene.without_text).items()}
         hooks = scene.hooks(SETTINGS, passes=passes,
                             method=Planned(bomb.around("plan", of_one(SETTINGS).plan), *of_one(SETTINGS).where),
-                            latent_at=bomb.around("latent_at", chain.at))
+                            latent_at=bomb.around("latent_at", chain.shown(scene.model.schedule)))
         bomb.phase = "main"
         return scene.sample(hooks, TIMESTEPS, Structure(given=self.residuals))[-1]
 

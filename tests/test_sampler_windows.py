@@ -57,7 +57,7 @@ def recorded_and_called(model, request, window):
 
     def latent_at(sigma):
         recorded.append(sigma)
-        return chain.at(sigma)
+        return chain.shown(model.schedule)(sigma)
 
     passes = {IMAGE: lambda z, timesteps: model.unet(z, timesteps)}
     text = torch.zeros(1, 1, 1)

@@ -125,9 +125,9 @@ def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pi
     acting = [beside(pictures[0], weight=0.5, adain=0.5, put=LEFT),
               beside(pictures[1], 2, weight=1.5, strength=0.5),
               beside(pictures[1], 3, weight=2.0, side="negative")]
-    result = tint_all(noise, acting, lambda each: each.chain.latents[-1],
+    result = tint_all(noise, acting, lambda each: each.clean,
                       lambda settings: settings.strength * settings.adain)
-    first, second = (adain(noise, image.chain.latents[-1]) - noise for image in pictures)
+    first, second = (adain(noise, image.clean) - noise for image in pictures)
     expected = noise + 0.25 * 0.5 * LEFT * first + 0.75 * 0.5 * second
     assert distance(result, expected) < 1e-6
     assert tint_all(noise, acting[2:], None, lambda settings: 1.0) is noise
@@ -152,7 +152,7 @@ def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(em
     colour = Colour([beside(pictures[0], colour_match=1.0)], 0.3)
     clean = (z - sigma / 5**0.5 * noise) * 5**0.5
     match = partial(colour.matched, u=0.1)
-    changed = (z - sigma / 5**0.5 * changed_noise(z, noise, sigma, match)) * 5**0.5
+    changed = (z - sigma / 5**0.5 * changed_noise(z * 5**0.5, noise, sigma, match)) * 5**0.5
     assert distance(changed, colour.matched(clean, 0.1)) < 1e-4
     part = changed_clean(clean, match, where)
     assert torch.equal(part[..., 8:], clean[..., 8:])
@@ -200,9 +200,10 @@ def test_an_inversion_offset_shows_nothing_noisier_than_itself(embedded, picture
     chain, schedule = pictures[0].chain, embedded.schedule
     latent_at = shown_at(chain, Settings(inversion_offset=0.4), schedule)
     noisy, edge, clean = schedule.sigma(900), schedule.sigma(600), schedule.sigma(300)
-    assert torch.equal(latent_at(noisy), chain.at(edge)) and torch.equal(latent_at(clean), chain.at(clean))
-    assert distance(chain.at(noisy), chain.at(edge)) > 1e-2
-    assert shown_at(chain, Settings(), schedule) == chain.at
+    shown = chain.shown(schedule)
+    assert torch.equal(latent_at(noisy), shown(edge)) and torch.equal(latent_at(clean), shown(clean))
+    assert distance(shown(noisy), shown(edge)) > 1e-2
+    assert torch.equal(shown_at(chain, Settings(), schedule)(noisy), shown(noisy))
 
 
 def test_the_second_pass_has_its_own_strength_and_lambda():

@@ -98,7 +98,7 @@ class Trials:
         run = as_model(plain_pass(self._model.unet, self._model.text([settings.text_for(request.prompt)])))
         back = inverter.reconstruct(run, image.chain, nodes)
         recorded = 0 if settings.inversion in ("one pass", "parallel") else arm.steps
-        return {"error": reconstruction_error(image.chain.latents[0], back).latent, "rows": sum(rows) + recorded}
+        return {"error": reconstruction_error(image.clean, back).latent, "rows": sum(rows) + recorded}
 
     @staticmethod
     def _request(given: Trial, arm: Arm) -> Request:

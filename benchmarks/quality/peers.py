@@ -75,4 +75,5 @@ def renoised_anew(inverter: Inverter, clean: torch.Tensor, sigmas: Sequence[floa
     chains = [inverter.renoise(clean, torch.randn(clean.shape, generator=generator).to(clean)) for _ in sigmas]
     clean_level = inverter.schedule.sigma(0.0)
     above = [(sigma, chain.at(sigma)) for sigma, chain in zip(sigmas, chains, strict=True) if sigma > clean_level]
-    return Chain((clean_level, *(sigma for sigma, _ in above)), (clean, *(latent for _, latent in above)))
+    first = clean / inverter.schedule.scale(clean_level)
+    return Chain((clean_level, *(sigma for sigma, _ in above)), (first, *(latent for _, latent in above)))

@@ -65,7 +65,7 @@ class Generation:
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
         x = self._method.started(x, sigma)
-        tinted = tint_all(x, self._prepared, lambda each: each.chain.at(sigma),
+        tinted = tint_all(x, self._prepared, lambda each: each.chain.shown(self._model.schedule)(sigma),
                           lambda settings: settings.strength_at(settings.start) * settings.adain)
         return still_finite(x, tinted, ADAIN)
 

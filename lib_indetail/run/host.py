@@ -22,7 +22,7 @@ from lib_indetail.attention.rows import Rows
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.inverter import Progress
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 
 if TYPE_CHECKING:
     from lib_indetail.pictures.placing import Crop
@@ -61,7 +61,7 @@ class Model(Protocol):
         """Of ldm or sgm structure."""
 
     @property
-    def schedule(self) -> NoiseSchedule:
+    def schedule(self) -> Schedule:
         """The noise levels in force."""
 
     @property

@@ -19,7 +19,7 @@ from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, Reader
 from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.mask import Mask
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 from lib_indetail.noise.window import FULL_NOISE
 from lib_indetail.run.host import Model
 
@@ -64,9 +64,10 @@ class Prepared:
         return {self.banks[name]: branch for name, branch in alone.items()}
 
 
-def shown_at(chain: Chain, settings: Settings, schedule: NoiseSchedule) -> Callable[[float], torch.Tensor]:
+def shown_at(chain: Chain, settings: Settings, schedule: Schedule) -> Callable[[float], torch.Tensor]:
     """sigma -> the latent that is shown to the UNet there: with an offset none noisier than that of the offset."""
+    shown = chain.shown(schedule)
     if not settings.inversion_offset:
-        return chain.at
+        return shown
     noisiest = schedule.sigma((1 - settings.inversion_offset) * FULL_NOISE)
-    return lambda sigma: chain.at(min(sigma, noisiest))
+    return lambda sigma: shown(min(sigma, noisiest))
