@@ -24,6 +24,8 @@ class Method:
     """Rows whose keys and values others read (`origins.OfRow`), in their own call or a later one of an evaluation."""
     texts: Mapping[str, torch.Tensor] = {}
     """Text rows [1, tokens, D] by name, of which cross-attention may read (`origins.Text`)."""
+    hidden: int = 0
+    """So many images are sampled behind those of a batch and not shown. Their rows have the next numbers."""
     rewritten: Texts | None = None
     """Of an evaluation's text rows, cond [rows, tokens, D] and uncond (None where it has none), those that stand in
     their places; None leaves them."""
@@ -37,7 +39,8 @@ class Method:
         return {}
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Initial unit noise [n, C, h, w] of a pass that begins at this level. It may be other noise."""
+        """Initial unit noise of a pass that begins at this level, [images, C, h, w], hidden ones among them. It may be
+        other noise."""
         return x
 
 

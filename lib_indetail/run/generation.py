@@ -50,7 +50,7 @@ class Generation:
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
         self._anew, self._go_on, self._given, self.watch = anew, go_on, method, watch
-        self._method = method or Method()
+        self._method = self._method_for(model, self._prepared)
         self._first: float | None = FULL_NOISE if from_noise else None
         self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
         self._hooks: InDetailHooks | None = None
@@ -61,6 +61,11 @@ class Generation:
 
     def __exit__(self, *_) -> None:
         self._remove()
+
+    def widened(self, x: torch.Tensor) -> torch.Tensor:
+        """A pass's latents [n, C, h, w], with the method's hidden ones behind them, as the last one is."""
+        hidden = self._method.hidden
+        return torch.cat([x, x[-1:].expand(hidden, -1, -1, -1)]) if hidden else x
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
@@ -119,9 +124,12 @@ class Generation:
         if model.unet is not self._begun_with.unet and self._anew:
             prepared = self._anew(model, prepared)
         branches = {bank: branch for each in prepared for bank, branch in each.branches(model).items()}
-        self._method = self._given or InDetail([each.reader(model.unet) for each in prepared])
+        self._method = self._method_for(model, prepared)
         self._hooks = InDetailHooks(model.unet, branches, self._method, model.attention, self.watch).__enter__()
         self._model = model
+
+    def _method_for(self, model: Model, prepared: Sequence[Prepared]) -> Method:
+        return self._given or InDetail([each.reader(model.unet) for each in prepared])
 
     def _remove(self) -> None:
         if self._hooks is not None:
