@@ -99,11 +99,11 @@ class JointBlock(nn.Module):
         return torch.stack(turned, -1).flatten(2)
 
 
-def answered(block: nn.Module, method: Method, x: torch.Tensor, rows, context=None, u: float = 0.0) -> torch.Tensor:
-    """One call of rows `x` [rows, tokens, C] on a grid, or [rows, C, h, w], with the method at work."""
+def answered(block: nn.Module, method: Method, x: torch.Tensor, rows, context=None, branches=None) -> torch.Tensor:
+    """One call of rows `x` [rows, C, h, w] with the method at work, at the pass's beginning."""
     joint = isinstance(block, JointBlock)
-    with InDetailHooks(block, {}, method, functions=[JOINT] if joint else []) as hooks, torch.no_grad(), \
-            hooks.evaluation(1.0, u, rows):
+    with InDetailHooks(block, branches or {}, method, functions=[JOINT] if joint else []) as hooks, torch.no_grad(), \
+            hooks.evaluation(1.0, 0.0, rows):
         if joint:
             attention = of_function(block.plain, block.heads)
             block.attend = lambda *made: hooks.at_work.answered(

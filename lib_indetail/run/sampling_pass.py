@@ -23,8 +23,8 @@ NO_STRUCTURE = "the task is structure-guided, but no ControlNet unit is active: 
 
 
 class Sampled:
-    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts. The call
-    may be given more latents than the pass has.
+    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts. The
+    call may be given more latents than the pass has.
 
     Raises BadPicture and CannotAct; where the person wants it so (`go_on`), it samples without them instead.
     """
