@@ -111,7 +111,7 @@ class Page:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        """In the order of `request.POSITIONS`."""
+        """In the order of `page_order.POSITIONS`."""
         return [self._fields[name] for name in POSITIONS]
 
     @property
