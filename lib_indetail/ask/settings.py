@@ -211,7 +211,7 @@ class Settings:
 
     @property
     def reading_blocks(self) -> str:
-        """One of `layers.BLOCKS`."""
+        """One of `sites.BLOCKS`."""
         return "all" if self.block_weights == "strong" else self.blocks
 
     def in_second_pass(self) -> Settings:

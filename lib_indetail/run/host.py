@@ -236,9 +236,9 @@ class Job(Protocol):
         """Other pixels for all passes; before the first one begins."""
 
     def arm(self, run: Callable[[Pass, torch.Tensor, Change], torch.Tensor] | None) -> None:
-        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away. `sample` may be
-        given more latents than there are: those behind are images that are sampled beside, as the last one is. It gives
-        all of them, and `run` those that are shown."""
+        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away. `sample` may
+        be given more latents than there are: those behind are images that are sampled beside, as the last one is. It
+        gives all of them, and `run` those that are shown."""
 
     def made_without_us(self) -> str:
         """Who sampled a batch although nobody came by, in words."""
