@@ -8,8 +8,9 @@ import torch
 from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum, evaluate
 from lib_indetail.attention.bias import FromExtremes, FromProbabilities, LogitBias
 from lib_indetail.attention.calls import Call, Readable
-from lib_indetail.attention.entered import BeforeProjection, of_function
+from lib_indetail.attention.entered import BeforeProjection, BehindModule, of_function
 from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.masks import token_mask, token_means
 from lib_indetail.attention.method import Method, Planned
 from lib_indetail.attention.origins import Bank, OfRow, Own
@@ -60,6 +61,17 @@ def test_rows_that_somebody_has_merged_lie_nowhere():
                            of_function(lambda q, k, v: v, 2))
     assert Call(Site("attn1"), met, cells=(4, 4)).tokens.grid == (4, 4)
     assert Call(Site("attn1"), met, cells=(4, 4), merged=True).tokens == Tokens(16)
+
+
+def test_one_row_that_holds_the_tokens_of_several_is_asked_about_as_such():
+    asked, one = [], block()
+    plan = Plan(Stratum((OWN,), lambda tokens: asked.append(tokens) or torch.ones(tokens.count, 1)))
+    attention, x = one.output_blocks[0].attn1, randn(1, 12, 32, seed=1)
+    with InDetailHooks(one, {}, Planned(lambda u, row, site: plan)) as hooks, hooks.evaluation(1.0, 0.0, ["cond"] * 3):
+        hooks.at_work.begins_call(X, torch.zeros(3), None)
+        met = BehindModule(HostAttention(), attention, x, x, attention(x))
+        hooks.at_work.changed_together("output_blocks.0.attn1", met, plan)
+    assert asked == [Tokens(12)]
 
 
 def test_nobody_elses_rows_are_planned_for():
