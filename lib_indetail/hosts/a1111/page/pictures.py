@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -62,11 +62,11 @@ def masks(elem_id: Callable[[str], str]) -> tuple[Fields, dict[str, gr.Button]]:
 
 
 def wire_masks(picture: gr.components.Component, fields: Fields, buttons: dict[str, gr.Button],
-               size: list[gr.components.Component]) -> tuple[Any, Any]:
-    """`size` are the new image's width and height. Gives what has put something under the brush."""
-    return (buttons["reference_mask"].click(lambda given: given, picture, fields["reference_mask"], **QUIET),
-            buttons["output_mask"].click(lambda *size: Image.new("RGB", tuple(map(int, size)), "white"), size,
-                                         fields["output_mask"], **QUIET))
+               size: list[gr.components.Component]) -> None:
+    """`size` are the new image's width and height."""
+    buttons["reference_mask"].click(lambda given: given, picture, fields["reference_mask"], **QUIET)
+    buttons["output_mask"].click(lambda *size: Image.new("RGB", tuple(map(int, size)), "white"), size,
+                                 fields["output_mask"], **QUIET)
 
 
 class FurtherPictures:
@@ -102,21 +102,14 @@ class FurtherPictures:
 
     def wire(self, size: list[gr.components.Component]) -> None:
         for number, group in self._groups.items():
-            for happens in self._events(number):
-                happens(**self.together(number))
+            for name in OF_TAB:
+                self.fields[numbered(name, number)].change(**self.together(number))
             own, text_mode, text = (self.fields[numbered(name, number)]
                                     for name in ("own", "inversion_text", "own_text"))
             own.change(lambda on: gr.update(visible=on), own, group, **QUIET)
             text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, text, **QUIET)
             fields = {name: self.fields[numbered(name, number)] for name in MASKS}
-            for filled in wire_masks(self.fields[numbered("image", number)], fields, self._buttons[number], size):
-                filled.then(**self.together(number))
-
-    def _events(self, number: int) -> Iterator[Callable]:
-        """What changes something in a tab. A canvas tells of a change whenever anything on the page is drawn anew."""
-        for name in OF_TAB:
-            field = self.fields[numbered(name, number)]
-            yield from (field.edit, field.upload, field.clear) if name in MASKS else (field.change,)
+            wire_masks(self.fields[numbered("image", number)], fields, self._buttons[number], size)
 
     def together(self, number: int) -> dict[str, Any]:
         """An event that puts a tab's fields together in the browser."""
