@@ -115,12 +115,6 @@
         requestAnimationFrame(() => grey(tab));
     };
 
-    // A further image prompt's controls as one value; nothing without a picture.
-    window.indetailTogether = function(names, values) {
-        const fields = Object.fromEntries(names.map((name, place) => [name, values[place]]));
-        return [fields.image ? JSON.stringify(fields) : ""];
-    };
-
     window.indetailOpen = function(tab) {
         const checkbox = gradioApp().querySelector(`#script_${tab}_indetail_enabled-checkbox input`);
         if (checkbox && !checkbox.checked) checkbox.click();

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from PIL import Image
 
 from lib_indetail.ask.forms import nested
-from lib_indetail.ask.page_order import OLDER, POSITIONS
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture, BadSetting
@@ -94,57 +92,3 @@ def test_what_is_wrong_with_it_is_said(wish, sentence):
 def test_what_is_off_asks_for_nothing():
     assert Request.of([{"enabled": False, "prompts": [{"image": "broken"}], "preset": "none such"}]) == Request()
     assert "show" in POSITIONS and not Request.of([{"prompts": [{"image": RED, "strength": 0}]}]).acts
-
-
-def as_the_page_sends(**prompts):
-    values = {"enabled": True, "image": RED, "task": "image variation", **vars(Settings())} | prompts
-    return [values.get(name) for name in POSITIONS]
-
-
-@pytest.mark.parametrize("form", [json.dumps, dict])
-def test_in_the_pages_order_each_further_prompt_is_one_value(form):
-    ours = {"image": BLUE, "weight": 0.4, "own": False, "lambda_image": 0.9}
-    inherits, own = (form({**ours, "own": own}) for own in (False, True))
-    request = Request.of(as_the_page_sends(lambda_image=0.2, **{"prompt 2": inherits, "prompt 4": own}))
-    assert [(each.number, each.settings) for each in request.further] == [
-        (2, Settings(lambda_image=0.2, weight=0.4)), (4, Settings(lambda_image=0.9, weight=0.4))]
-    (alone,) = Request.of(as_the_page_sends(**{"prompt 3": form({"image": BLUE, "nodes": 7})})).further
-    assert (alone.number, alone.settings) == (3, Settings(nodes=7))
-
-
-def test_a_further_prompt_without_an_image_is_none_until_an_image_comes():
-    values = as_the_page_sends(**{"prompt 2": json.dumps({"weight": 0.5}), "prompt 3": ""})
-    assert Request.of(values).further == ()
-    (second,) = Request.of(values, {"image": [RED, BLUE]}).further
-    assert (second.number, second.settings.weight) == (2, 0.5)
-
-
-@pytest.mark.parametrize("older", [
-    [BLUE], [{"image": BLUE, "mask": ""}], [BLUE, None, None, 0.5], [None, None, None, 0.5],
-    [None] * 15 + [BLUE, None, None, 0.5]])
-def test_the_order_of_up_to_0_8_is_known_by_what_stands_in_it(older):
-    values = [*as_the_page_sends()[:34], *older]
-    wanted = dict(zip(OLDER, values, strict=False))
-    got = Request.of(values)
-    numbers = [number for number in range(2, 9) if wanted.get(f"image {number}")]
-    assert [each.number for each in got.further] == numbers
-    assert all(each.settings.weight == wanted.get(f"weight {each.number}", 1.0) for each in got.further)
-
-
-def test_a_list_of_nothing_more_means_the_same_in_both_orders():
-    assert Request.of(as_the_page_sends()[:34]) == Request.of([*as_the_page_sends()[:34], None, None, None])
-    assert Request.of([*as_the_page_sends()[:34], *[None] * 105, ["masks"]]).show == ("masks",)
-    assert Request.of(as_the_page_sends(show=["masks"])).show == ("masks",)
-
-
-@pytest.mark.parametrize(("value", "sentence"), [
-    ("{broken", "Image prompt 2 must be an object, or its JSON."),
-    ({"image": BLUE, "guidance": 0.5}, "There is no field of a further image prompt 'guidance'"),
-    ({"image": BLUE, "weight": 3}, "Image prompt 2: Weight must be a number"),
-    ({"image": "///"}, "Image prompt 2: The image")])
-def test_what_is_wrong_with_one_value_is_said(value, sentence):
-    with pytest.raises((BadPicture, BadSetting)) as refused:
-        Request.of(as_the_page_sends(**{"prompt 2": value}))
-    assert str(refused.value).startswith(sentence)
-    with pytest.raises(BadSetting, match="one object"):
-        Request.of([True, {"image": BLUE, "weight": 1}])

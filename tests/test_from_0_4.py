@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib_indetail.ask.infotext import read
-from lib_indetail.ask.page_order import CONTROLS, OLDER
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.presets import Presets
 from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
@@ -37,8 +37,8 @@ def wanted(name, left_out=()):
             for prompt in CASES[name]["prompts"]]
 
 
-def test_the_positions_are_those_that_are_still_understood():
-    assert list(OLDER[:len(OLD["positions"])]) == OLD["positions"] and len(OLD["positions"]) == 140
+def test_the_positions_are_the_first_of_todays():
+    assert list(POSITIONS[:len(OLD["positions"])]) == OLD["positions"] and len(OLD["positions"]) == 140
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "a preset"])
@@ -57,7 +57,7 @@ def test_an_infotext_asks_for_the_same(name):
     restored = read(through_the_host(CASES[name]["infotext"]))
     pictures = {picture_hash(each.picture): each.picture for each in request.prompts}
     values = {**restored.values, **{field: pictures[key] for field, key in restored.images.items()}}
-    pasted = Request.of([values.get(position, "") for position in CONTROLS])
+    pasted = Request.of([values.get(position, "") for position in POSITIONS])
     assert restored.notes == ()
     assert told(pasted) == wanted(name)
 

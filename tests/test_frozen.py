@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.ask.page_order import OLDER
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.settings import TASKS, Settings
 from tests.frozen import asking
 from tests.frozen.asking import NotSaid, added, body, in_full, named
@@ -20,7 +20,7 @@ from tests.frozen.wishes import FIRST, WISHES, Frozen, picture, text_of
 
 KNOWN = {"settings": [{"name": name, "default": field.default, "infotext": field.metadata["infotext"]}
                       for name, field in Settings.__dataclass_fields__.items()],
-         "tasks": TASKS, "order": list(OLDER)}
+         "tasks": TASKS, "order": list(POSITIONS)}
 AXES = [f"[InDetail] {field.metadata['label']}" for field in Settings.__dataclass_fields__.values()]
 
 
@@ -39,7 +39,7 @@ def test_sixty_requests_and_more_of_few_steps_differ_in_more_than_the_seed():
 def test_every_setting_is_named(name):
     wish = WISHES[name]
     args = sent(name)["alwayson_scripts"]["InDetail"]["args"]
-    given = dict(zip(OLDER, args, strict=False)) if wish.by_position else args[0]
+    given = dict(zip(POSITIONS, args, strict=False)) if wish.by_position else args[0]
     if "preset" in wish.wish:
         given = in_full(wish.saves[wish.wish["preset"]], KNOWN, {})
     assert set(named(KNOWN)) <= set(given)
@@ -60,7 +60,7 @@ def test_what_the_older_commit_does_not_know_goes_to_the_newer_alone(monkeypatch
     assert added(KNOWN, newer) == {"newest": 0} and added(newer, newer) == {}
     assert in_full({}, KNOWN, {"newest": 0})["newest"] == 0
     by_position = sent("by position", {"newest": 0})["alwayson_scripts"]["InDetail"]["args"]
-    assert by_position[-1] == 0 and len(by_position) == len(OLDER) + 1
+    assert by_position[-1] == 0 and len(by_position) == len(POSITIONS) + 1
 
 
 def test_an_infotext_is_sent_alone_and_axes_by_their_number():

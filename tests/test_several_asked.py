@@ -16,7 +16,6 @@ from lib_indetail.ask.page_order import (
     IF_OWN,
     MOST_PICTURES,
     OF_FURTHER,
-    OLDER,
     POSITIONS,
     SETTINGS,
     numbered,
@@ -45,7 +44,7 @@ def page(**fields) -> list:
     for number in FURTHER:
         defaults |= {numbered(name, number): getattr(Settings(), name) for name in OF_FURTHER if name in SETTINGS}
     values = {"enabled": True, "image": RED, "task": "image variation", **defaults, **fields}
-    return [values.get(name) for name in OLDER]
+    return [values.get(name) for name in POSITIONS]
 
 
 def test_the_order_of_positions_is_what_it_was():
@@ -55,11 +54,9 @@ def test_the_order_of_positions_is_what_it_was():
              "hires_strength", "hires_lambda", "block_weights", "inversion_offset", "side", "colour_match",
              "colour_until", "spread", "inpaint_reference", "reference_mask", "output_mask", "image 2",
              "reference_mask 2", "output_mask 2", "weight 2", "strength 2", "side 2", "own 2", "lambda_image 2")
-    assert OLDER[:len(first)] == first
-    assert len(set(OLDER)) == len(OLDER) and MOST_PICTURES == 8
-    assert OLDER[138:] == ("block_weights 8", "show", "levels", "detail", "detail_schedule")
-    assert POSITIONS[:34] == OLDER[:34] and POSITIONS[34:41] == tuple(f"prompt {number}" for number in range(2, 9))
-    assert POSITIONS[41:45] == FROZEN[41:] == OLDER[139:]
+    assert POSITIONS[:len(first)] == first
+    assert len(set(POSITIONS)) == len(POSITIONS) and MOST_PICTURES == 8
+    assert POSITIONS[138:143] == FROZEN[138:143] == ("block_weights 8", "show", "levels", "detail", "detail_schedule")
 
 
 def test_a_newer_setting_moves_nothing():

@@ -11,9 +11,7 @@ their order (`page_order`), and an object whose fields are the first prompt's, w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 from lib_indetail.ask.image_prompt import is_canvas, is_empty
@@ -26,7 +24,6 @@ from lib_indetail.ask.page_order import (
     POSITIONS,
     SETTINGS,
     numbered,
-    order_of,
 )
 from lib_indetail.ask.presets import Presets, built_in
 from lib_indetail.ask.setting_kinds import no_such, truth
@@ -40,7 +37,6 @@ OLDER_FIELDS = ("enabled", "task", *PICTURE, *SETTINGS, "images", "preset", "sho
 CHANGED = {"given", "changes"}
 """In the first argument's place there may be an object of both: what stood there, and named fields that stand above all
 arguments. So whoever sends the arguments on sends what a script has changed with them."""
-PROMPT = "prompt "
 TOP = ("enabled", "task", "show")
 EMPTY = {"enabled": True, "task": DEFAULT_TASK, "show": None, "prompts": [{"image": None}], "shared": {}}
 
@@ -53,8 +49,7 @@ def nested(args: Sequence[Any], changes: Mapping[str, Any] | None = None,
     changes = _expanded({**carried, **(changes or {})}, presets)
     if args and is_canvas(args[0]):
         args = [{"image": args[0]}]
-    objects = [value for value, name in zip_longest(args, POSITIONS) if isinstance(value, Mapping)
-               and not is_canvas(value) and not str(name).startswith(PROMPT)]
+    objects = [value for value in args if isinstance(value, Mapping) and not is_canvas(value)]
     if not objects:
         return changed(EMPTY, _of_page(args, changes))
     if not isinstance(args[0], Mapping) or len(objects) > 1:
@@ -118,30 +113,13 @@ def is_on(args: Sequence[Any]) -> bool:
 def _of_page(args: Sequence[Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Flat fields. A task's and a preset's values stand above the page's own, whether the page chose the task or a
     change puts another in its place; a change to a value itself stands above all."""
-    sent = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(order_of(args), args, strict=False))}
-    fields = {name: value for name, value in sent.items() if not name.startswith(PROMPT)}
-    for number in FURTHER:
-        of_one = _of_one_value(sent.get(f"{PROMPT}{number}"), number)
-        fields |= {numbered(name, number): value for name, value in of_one.items()}
+    fields = {"enabled": False, "image": None, "task": DEFAULT_TASK, **dict(zip(POSITIONS, args, strict=False))}
     left_out = {name for task in (fields["task"], changes.get("task")) if isinstance(task, str)
                 for name in TASKS.get(task, {})}
     left_out |= {numbered(name, number) for number in FURTHER
                  if not truth("Settings of its own", fields.get(numbered("own", number)) or False)
                  for name in IF_OWN}
     return {**{name: value for name, value in fields.items() if name not in left_out}, **changes}
-
-
-def _of_one_value(value: Any, number: int) -> Mapping[str, Any]:
-    """A further image prompt's fields. The page says with `own` whether there are settings of its own; without it all
-    that are named are."""
-    if not value:
-        return {}
-    try:
-        fields = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        raise BadSetting(f"Image prompt {number} must be an object, or its JSON.") from None
-    _refuse_unknown(fields, (*FIELDS_OF_PROMPTS, "own"), "field of a further image prompt")
-    return {"own": True, **fields}
 
 
 def _of_older(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from lib_indetail.ask.image_prompt import is_canvas
 from lib_indetail.ask.settings import Settings
 
 SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
@@ -18,10 +16,6 @@ ALWAYS_OWN = ("weight", "strength", "side")
 """What a further picture never takes over from the first."""
 IF_OWN = ("lambda_image", "stratified_until", "start", "end", "inversion_text", "own_text", "blocks", "block_weights")
 """What the page offers of a further picture that has settings of its own."""
-
-
-OF_TAB = (*PICTURE, *ALWAYS_OWN, "own", *IF_OWN)
-"""All that it offers of one."""
 
 
 def numbered(name: str, number: int) -> str:
@@ -39,13 +33,11 @@ OF_FURTHER = (
     "image", "reference_mask", "output_mask", "weight", "strength", "side", "own", "lambda_image", "stratified_until",
     "start", "end", "inversion_text", "own_text", "blocks", "block_weights")
 _BEHIND = ("show", "levels", "detail", "detail_schedule")
-FROZEN = (*_FIRST, "prompt 2", "prompt 3", "prompt 4", "prompt 5", "prompt 6", "prompt 7", "prompt 8", *_BEHIND)
-"""Each further image prompt is one value: an object with its fields, or its JSON. This is only ever appended to, with
-the settings that have come, when a version is made: whoever sent so many values still means the same."""
+FROZEN = (*_FIRST, *(f"{name} {number}" for number in range(2, 9) for name in OF_FURTHER), *_BEHIND)
+"""It is only ever appended to, with the settings that have come, when a version is made: whoever sent so many values
+still means the same."""
 FROZEN_FOR = "0.8.0"
 """The version that was made last with all of its settings among them."""
-OLDER = (*_FIRST, *(f"{name} {number}" for number in range(2, 9) for name in OF_FURTHER), *_BEHIND)
-"""Up to version 0.8 each field of a further image prompt had a place of its own."""
 
 
 def with_newer(frozen: tuple[str, ...], settings: Iterable[str]) -> tuple[str, ...]:
@@ -53,22 +45,5 @@ def with_newer(frozen: tuple[str, ...], settings: Iterable[str]) -> tuple[str, .
     return (*frozen, *(name for name in settings if name not in frozen))
 
 
-POSITIONS = with_newer(FROZEN, SETTINGS)
-CONTROLS = with_newer(OLDER, (*SETTINGS, *(numbered(name, number) for number in FURTHER
-                                           for name in (*ALWAYS_OWN, *IF_OWN))))
-"""The page's controls, by name."""
-
-
-def order_of(values: Sequence[Any]) -> tuple[str, ...]:
-    """In which order these were sent: in today's, unless there are more, or something else than an object stands in a
-    further image prompt's place."""
-    places = values[len(_FIRST):len(_FIRST) + len(FURTHER)]
-    is_older = len(values) > len(POSITIONS) or not all(map(is_prompt, places))
-    return with_newer(OLDER, SETTINGS) if is_older else POSITIONS
-
-
-def is_prompt(value: Any) -> bool:
-    """Whether it may be a further image prompt as one value."""
-    if isinstance(value, Mapping):
-        return not is_canvas(value)
-    return value is None or (isinstance(value, str) and (not value or value.lstrip().startswith("{")))
+POSITIONS = with_newer(FROZEN, (*SETTINGS, *(numbered(name, number) for number in FURTHER
+                                             for name in (*ALWAYS_OWN, *IF_OWN))))

@@ -112,8 +112,7 @@ class Page:
     @property
     def inputs(self) -> list[gr.components.Component]:
         """In the order of `page_order.POSITIONS`."""
-        values = {**self._fields, **self.further.values}
-        return [values[name] for name in POSITIONS]
+        return [self._fields[name] for name in POSITIONS]
 
     @property
     def _fields(self) -> Fields:
@@ -131,7 +130,7 @@ class Page:
 
     def paste_fields(self) -> tuple[list, list]:
         """What pasted infotext goes into, and what the host sends from tab to tab."""
-        return pasting.paste_fields(self._fields, self.further.values, self.pasted, self._find)
+        return pasting.paste_fields(self._fields, self.pasted, self._find)
 
     def wire(self, host: dict[str, gr.components.Component]) -> None:
         """Connect the controls with the host's own components, by the names in `HOST`."""
@@ -146,10 +145,8 @@ class Page:
         self.task.input(task_values, self.task, self._in_order, **QUIET)
         self.task.change(None, _js=f"() => indetailGrey('{self.tab}')")
         self.settings["side"].change(None, _js=f"() => indetailGrey('{self.tab}')")
-        received = self.pasted.change(pasting.receive, [self.pasted, *self._pictures],
-                                      [self.notice, *self._pictures], **QUIET)
-        for number in FURTHER:
-            received = received.then(**self.further.together(number))
+        self.pasted.change(pasting.receive, [self.pasted, *self._pictures],
+                           [self.notice, *self._pictures], **QUIET)
         for replaced in (self.picture.upload, self.picture.clear):
             replaced(lambda: "", None, self.notice, **QUIET)
         host["html_log"].change(_last_run, [host["html_log"], self.plan], self.last, **QUIET)

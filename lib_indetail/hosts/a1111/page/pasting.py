@@ -15,9 +15,8 @@ from modules.infotext_utils import PasteField
 from PIL import Image
 
 from lib_indetail.ask import infotext
-from lib_indetail.ask.forms import PROMPT
 from lib_indetail.ask.image_prompt import image_prompt
-from lib_indetail.ask.page_order import CONTROLS, FURTHER, OF_TAB, PICTURE, numbered
+from lib_indetail.ask.page_order import FURTHER, PICTURE, POSITIONS, numbered
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.as_seen import names_of
@@ -52,24 +51,6 @@ class Pasted:
         return restored.values.get(self.name)
 
 
-@dataclass(frozen=True)
-class PastedPrompt:
-    """What a paste puts into a further image prompt's one value: what the API sends, and what the page puts together
-    anew."""
-
-    number: int
-    find: Find = dataclasses.field(compare=False)
-
-    def __call__(self, lines: Mapping[str, Any]) -> str | None:
-        restored = infotext.read(lines)
-        if restored is None:
-            return None
-        if numbered("image", self.number) not in restored.images:
-            return ""
-        fields = {name: Pasted(numbered(name, self.number), self.find)(lines) for name in OF_TAB}
-        return json.dumps({name: value for name, value in fields.items() if value is not None})
-
-
 def told(lines: Mapping[str, Any]) -> str:
     """What a paste has to say beside the values, for `receive`; different each time, so that the page notices."""
     restored = infotext.read(lines)
@@ -77,13 +58,10 @@ def told(lines: Mapping[str, Any]) -> str:
     return json.dumps({**said, "paste": next(_pastes)})
 
 
-def paste_fields(controls: Mapping[str, gr.components.Component], prompts: Mapping[str, gr.components.Component],
-                 notice: gr.components.Component, find: Find):
-    """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the pictures;
-    `prompts` are the further image prompts' values."""
-    sent = [PasteField(controls[name], Pasted(name, find)) for name in CONTROLS]
-    whole = [PasteField(prompts[f"{PROMPT}{number}"], PastedPrompt(number, find)) for number in FURTHER]
-    return [*sent, *whole, PasteField(notice, told)], [field.function for field in sent]
+def paste_fields(controls: Mapping[str, gr.components.Component], notice: gr.components.Component, find: Find):
+    """The host's paste fields, and those that it sends from tab to tab. `controls` by field name, also the pictures."""
+    sent = [PasteField(controls[name], Pasted(name, find)) for name in POSITIONS]
+    return [*sent, PasteField(notice, told)], [field.function for field in sent]
 
 
 def receive(said: str, *given: Any) -> list[Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from lib_indetail.ask import words
-from lib_indetail.ask.forms import PROMPT
 from lib_indetail.ask.image_prompt import painted
-from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, OF_TAB, numbered
+from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, numbered
 from lib_indetail.hosts.a1111.page.controls import QUIET, controls
 
 MASKS = {"reference_mask": (words.REFERENCE_MASK, words.PAINT_REFERENCE, words.REFERENCE_MASK_HELP),
@@ -70,12 +67,10 @@ def wire_masks(picture: gr.components.Component, fields: Fields, buttons: dict[s
 
 
 class FurtherPictures:
-    """An accordion with a tab for every further image prompt. A picture dropped in adds one; cleared, it is gone. What
-    a tab holds is sent as one value, which the browser puts together; nothing where there is no picture."""
+    """An accordion with a tab for every further image prompt. A picture dropped in adds one; cleared, it is gone."""
 
     def __init__(self, elem_id: Callable[[str], str]):
         self.fields: Fields = {}
-        self.values: Fields = {}
         self._buttons: dict[int, dict[str, gr.Button]] = {}
         self._groups: dict[int, gr.Group] = {}
         with gr.Accordion(words.MORE, open=False, elem_id=elem_id("more")), gr.Tabs(elem_id=elem_id("tabs")):
@@ -97,22 +92,12 @@ class FurtherPictures:
             own |= controls(IF_OWN, elem_id)
         for name, field in {"image": picture, **fields, "own": has_own, **own}.items():
             self.fields[numbered(name, number)] = field
-        value = self.values[f"{PROMPT}{number}"] = gr.Textbox("", visible=False, elem_id=elem_id("value"))
-        value.do_not_save_to_config = True
 
     def wire(self, size: list[gr.components.Component]) -> None:
         for number, group in self._groups.items():
-            for name in OF_TAB:
-                self.fields[numbered(name, number)].change(**self.together(number))
             own, text_mode, text = (self.fields[numbered(name, number)]
                                     for name in ("own", "inversion_text", "own_text"))
             own.change(lambda on: gr.update(visible=on), own, group, **QUIET)
             text_mode.change(lambda mode: gr.update(visible=mode == "own text"), text_mode, text, **QUIET)
             fields = {name: self.fields[numbered(name, number)] for name in MASKS}
             wire_masks(self.fields[numbered("image", number)], fields, self._buttons[number], size)
-
-    def together(self, number: int) -> dict[str, Any]:
-        """An event that puts a tab's fields together in the browser."""
-        fields = [self.fields[numbered(name, number)] for name in OF_TAB]
-        return dict(fn=None, inputs=fields, outputs=self.values[f"{PROMPT}{number}"],
-                    _js=f"(...values) => indetailTogether({json.dumps(OF_TAB)}, values)")
