@@ -35,7 +35,7 @@ OF_FURTHER = (
 _BEHIND = ("show", "levels", "detail", "detail_schedule")
 FROZEN = (*_FIRST, *(f"{name} {number}" for number in range(2, 9) for name in OF_FURTHER), *_BEHIND)
 """It is only ever appended to, with the settings that have come, when a version is made: whoever sent so many values
-still means the same."""
+still means the same. It never gets shorter, since the WebUI cuts a list to as many values as the page has."""
 FROZEN_FOR = "0.8.0"
 """The version that was made last with all of its settings among them."""
 
