@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
+from benchmarks.quality.peers import RULES, Ruled, renoised_anew
 from embedded.schedule import alphas_cumprod
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.algebra import PerToken
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.rows import RowCursor
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes
 from lib_indetail.inversion.passes import image_passes
 from lib_indetail.kept.cache import Cache
-from lib_indetail.methods.plans import Planner, planner
+from lib_indetail.methods.plans import of_one
 from lib_indetail.noise.chain import Chain
-from lib_indetail.noise.schedule import NoiseSchedule, changed_noise
+from lib_indetail.noise.schedule import NoiseSchedule, changed_noise, stepped_as_shown
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Change, Frame, Texts
 from lib_indetail.run.no_host import Quiet
@@ -32,7 +33,6 @@ from lib_indetail.run.wish import Wish
 SD15 = dict(image_size=32, model_channels=320, attention_resolutions=[4, 2, 1], num_res_blocks=2,
             channel_mult=[1, 2, 4, 4], num_heads=8, context_dim=768)
 SCALE = 5.0
-Planned = Planner | PlannedBy
 
 
 @dataclass(eq=False)
@@ -96,7 +96,7 @@ class Work:
         chain = renoised_anew(Inverter(self.schedule), self.picture,
                               sorted(self.schedule.sigma(t) for t in self.timesteps), seed=1)
         return self._sampled(self.read(chain, settings=Settings(blocks="all", levels="all")),
-                             PlannedBy(RULES["reference_only 1"]))
+                             Ruled(RULES["reference_only 1"], "all"))
 
     def prepare(self) -> None:
         """What `warm` and `without_bank` find."""
@@ -120,10 +120,10 @@ class Work:
         return Prepared(settings, chain, self.picture, image_passes(settings, run, run), {}, memory,
                         self._wish(settings).levels(self.schedule))
 
-    def generation(self, prepared: Prepared, planned: Planned | None = None) -> Generation:
-        if planned is None and self.take is not None:
-            planned = planner(prepared.settings, self.take)
-        return Generation(_Model(self), [prepared], prepared.settings, planner=planned)
+    def generation(self, prepared: Prepared, method: Method | None = None) -> Generation:
+        if method is None and self.take is not None:
+            method = of_one(prepared.settings, self.take)
+        return Generation(_Model(self), [prepared], prepared.settings, method=method)
 
     @torch.no_grad()
     def in_turn(self, timed: Callable[[Callable[[], object]], float]) -> list[float]:
@@ -142,18 +142,16 @@ class Work:
         return generation.evaluated(_Evaluation(self, self.noise, t, rows_alone=True))
 
     @torch.no_grad()
-    def _sampled(self, prepared: Prepared | None, planned: Planned | None = None) -> torch.Tensor:
+    def _sampled(self, prepared: Prepared | None, method: Method | None = None) -> torch.Tensor:
         if prepared is None:
             return self._denoised(lambda z, t: self.guided(z, t))
-        with self.generation(prepared, planned) as generation:
+        with self.generation(prepared, method) as generation:
             return self._denoised(lambda z, t: generation.evaluated(_Evaluation(self, z, t)))
 
     def _denoised(self, evaluate: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
         z = self.noise
         for t, after in zip(self.timesteps, [*self.timesteps[1:], 0], strict=True):
-            here, there = self.schedule.abar(t), self.schedule.abar(after)
-            noise = evaluate(z, t)
-            z = there**0.5 * (z - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise
+            z = stepped_as_shown(self.schedule, z, evaluate(z, t), self.schedule.sigma(t), self.schedule.sigma(after))
         return z
 
     def guided(self, z: torch.Tensor, t: int) -> torch.Tensor:
@@ -201,7 +199,7 @@ class _Evaluation:
         return self._run(self._z, self.timestep)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
-        return changed_noise(self._z, prediction, self.sigma, change)
+        return changed_noise(self._z / self.model.schedule.scale(self.sigma), prediction, self.sigma, change)
 
     def suspects(self) -> tuple[str, ...]:
         return ()

@@ -13,6 +13,7 @@ from embedded.host import EmbeddedModel
 from embedded.samplers import sample
 from embedded.unet_calls import GuidedModel, Structure
 from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.received import Watcher
 from lib_indetail.bank.levels import BETWEEN
 from lib_indetail.bank.memory import BankMemory
@@ -68,11 +69,11 @@ def prepare(model: LatentDiffusion, latent: torch.Tensor, prompt: str, settings:
 
 @torch.no_grad()
 def generate(model: LatentDiffusion, request: Request, given: Prepared | Sequence[Prepared] | None = None,
-             control: ControlNet | None = None, planner: Callable | None = None,
+             control: ControlNet | None = None, method: Method | None = None,
              watch: Watcher | None = None, detail: Callable[[Sequence[Prepared]], Detail] = Detail) -> torch.Tensor:
-    """Clean latents of the pictures, [n, 4, h, w]. `given` are image prompts that `prepare` gave. A `planner` (see
-    `InDetailHooks`) may stand in the place of the paper's, and another `detail` in the place of ours; `watch` writes
-    down what image prompts receive."""
+    """Clean latents of the pictures, [n, 4, h, w]. `given` are image prompts that `prepare` gave. Another `method` may
+    stand in the place of the paper's, and another `detail` in the place of ours; `watch` writes down what image prompts
+    receive."""
     prompts = [each for each in ([given] if isinstance(given, Prepared) else given or ()) if each.settings.acts]
     cond, uncond = (model.text([text]).expand(len(request.seeds), -1, -1)
                     for text in (request.prompt, request.negative))
@@ -80,6 +81,6 @@ def generate(model: LatentDiffusion, request: Request, given: Prepared | Sequenc
     if not prompts:
         return sample(GuidedModel(model, cond, uncond, request.guidance_scale, structure=structure), request)
     with Generation(EmbeddedModel(model), prompts, prompts[0].settings, from_noise=request.initial is None,
-                    planner=planner, watch=watch, detail=detail) as generation:
+                    method=method, watch=watch, detail=detail) as generation:
         guided = GuidedModel(model, cond, uncond, request.guidance_scale, generation, structure)
         return sample(guided, request, generation.started if request.initial is None else None)

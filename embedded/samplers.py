@@ -12,7 +12,7 @@ from torch import nn
 from embedded.kdiffusion import external, sampling
 from embedded.unet_calls import GuidedModel
 from lib_indetail.inversion.inverter import ddim_nodes
-from lib_indetail.noise.schedule import NoiseSchedule, abar_of_sigma, noise_of
+from lib_indetail.noise.schedule import NoiseSchedule, stepped_as_shown
 
 if TYPE_CHECKING:
     from embedded.generate import Request
@@ -43,8 +43,8 @@ def _sample_ddim(guided: GuidedModel, request: Request, noise: torch.Tensor, tin
     timesteps = timesteps[-max(1, round(request.steps * request.denoising)):]
     z = tint(noise, schedule.sigma(timesteps[0]))
     if request.initial is not None:
-        abar = schedule.abar(timesteps[0])
-        z = abar**0.5 * request.initial + (1 - abar) ** 0.5 * noise
+        first = schedule.sigma(timesteps[0])
+        z = (request.initial + first * noise) * schedule.scale(first)
         guided.first_t = timesteps[0]
     for done, step in enumerate(ddim_steps(guided, z, timesteps), 1):
         z = step[0]
@@ -58,11 +58,9 @@ def ddim_steps(guided: GuidedModel, z: torch.Tensor,
     """DDIM with eta 0 down the timesteps, the last step to abar[0]: (latent after the step, model output) each."""
     schedule = guided.model.schedule
     for t, after in zip(timesteps, [*timesteps[1:], 0], strict=True):
-        here, there = schedule.abar(t), schedule.abar(after)
         output = guided(z, schedule.sigma(t), t)
-        noise = noise_of(output, z, here, guided.model.prediction)
-        clean = (z - (1 - here) ** 0.5 * noise) / here**0.5
-        z = there**0.5 * clean + (1 - there) ** 0.5 * noise
+        noise = schedule.noise(output, z, t, guided.model.prediction)
+        z = stepped_as_shown(schedule, z, noise, schedule.sigma(t), schedule.sigma(after))
         yield z, output
 
 
@@ -96,7 +94,7 @@ def _sample_k(guided: GuidedModel, request: Request, noise: torch.Tensor, tint: 
     sigmas = schedule_of(guided.model.schedule, request.scheduler, request.steps)
     if request.initial is None:
         first = float(sigmas[0])
-        x = tint(noise, first) / abar_of_sigma(first) ** 0.5
+        x = tint(noise, first) / guided.model.schedule.scale(first)
     else:
         sigmas = sigmas[-1 - max(1, round(request.steps * request.denoising)):]
         x = request.initial + noise * sigmas[0]

@@ -92,7 +92,7 @@ class _Evaluation:
         return self._guided.predicted(self._z, self.timestep, self._roles)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
-        return changed_noise(self._z, prediction, self.sigma, change)
+        return changed_noise(self._z / self.model.schedule.scale(self.sigma), prediction, self.sigma, change)
 
     def suspects(self) -> tuple[str, ...]:
         return ()

@@ -23,7 +23,7 @@ from lib_indetail.attention.rows import Row, RowCursor, ToldRows
 from lib_indetail.errors import CannotAct
 from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.inversion.passes import as_model
-from lib_indetail.noise.schedule import changed_noise
+from lib_indetail.noise.schedule import changed_noise, stepped_as_shown
 from lib_indetail.run.host import Frame, Token
 from lib_indetail.run.no_host import Quiet
 from lib_indetail.run.owner import Owner
@@ -129,8 +129,8 @@ class FakePass:
             evaluation = FakeEvaluation(self, x, t)
             noise = self.told(evaluation) if self.told else evaluation.predict()
             self.predictions.append(noise)
-            here, there = (self.host.at_work.schedule.abar(each) for each in (t, after))
-            x = there**0.5 * (x - (1 - here) ** 0.5 * noise) / here**0.5 + (1 - there) ** 0.5 * noise
+            schedule = self.host.at_work.schedule
+            x = stepped_as_shown(schedule, x, noise, schedule.sigma(t), schedule.sigma(after))
         return x
 
 
@@ -171,7 +171,7 @@ class FakeEvaluation:
 
     def changed(self, prediction: torch.Tensor, change: Callable) -> torch.Tensor:
         free = None if self._pass.known is None else self._pass.known.free
-        return changed_noise(self._x, prediction, self.sigma, change, free)
+        return changed_noise(self._x / self.model.schedule.scale(self.sigma), prediction, self.sigma, change, free)
 
     def suspects(self) -> tuple[str, ...]:
         return ("sd-webui-other",)

@@ -95,10 +95,11 @@ def replay(case: Case, model: LatentDiffusion, control: torch.nn.Module | None =
     own = PlainModel(model.unet, model.schedule, model.prediction)
     wish = Wish(settings=settings, text="", frame=Frame(8 * latent.shape[-1], 8 * latent.shape[-2], steps))
     image = prepare(Quiet(), own, wish, latent, Read(tensors["text.inversion"], empty))
-    noisiest_first = image.chain.latents[::-1]
+    noisiest_first = [*map(image.chain.shown(model.schedule), image.chain.sigmas)][::-1]
     if offset:
         shown = _offset_latents(noisiest_first, timesteps, model.schedule, offset)
-        image = dataclasses.replace(image, chain=_Offset(image.chain.sigmas, image.chain.latents, shown))
+        image = dataclasses.replace(image, chain=_Offset(
+            image.chain.sigmas, image.chain.latents, lambda sigma: shown(sigma) / model.schedule.scale(sigma)))
     rows: list[torch.Tensor] = []
     with contextlib.ExitStack() as stack:
         generation = stack.enter_context(Generation(own, [image], settings))
@@ -115,10 +116,10 @@ def replay(case: Case, model: LatentDiffusion, control: torch.nn.Module | None =
 class _Offset(Chain):
     """A chain that is read at other nodes than those of its levels."""
 
-    shown: Callable[[float], torch.Tensor]
+    read: Callable[[float], torch.Tensor]
 
     def at(self, sigma: float) -> torch.Tensor:
-        return self.shown(sigma)
+        return self.read(sigma)
 
 
 def official_settings(meta: dict, timesteps: list[int]) -> Settings:

@@ -11,12 +11,15 @@ from embedded.model import build_unet
 from embedded.samplers import ddim_steps
 from embedded.schedule import alphas_cumprod
 from embedded.unet_calls import GuidedModel
+from lib_indetail.attention.calls import Call, Readable
+from lib_indetail.attention.entered import BeforeProjection, BehindModule, of_module
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.sites import Site
 from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.passes import image_passes, plain_pass
-from lib_indetail.methods.plans import planner
+from lib_indetail.methods.plans import of_one
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.noise.window import FULL_NOISE, position
 
@@ -53,17 +56,18 @@ class Scene:
         self.cond, self.uncond, self.image_text, self.empty = (
             randn(rows, 7, 32, seed=seed) for seed, rows in ((1, 1), (2, 1), (3, 1), (4, 1)))
         self.chain = Inverter(model.schedule).renoise(randn(1, 4, size, size, seed=5), randn(1, 4, size, size, seed=6))
+        self.shown = self.chain.shown(model.schedule)
         self.with_text, self.without_text = (plain_pass(model.unet, text) for text in (self.image_text, self.empty))
         self.x = randn(2 * n, 4, size, size, seed=7)
         self.context = torch.cat([self.cond.expand(n, -1, -1), self.uncond.expand(n, -1, -1)])
         self.roles = ["cond"] * n + ["uncond"] * n
 
     def hooks(self, settings, **changes) -> InDetailHooks:
-        arguments = dict(latent_at=self.chain.at, passes=image_passes(settings, self.with_text, self.without_text),
-                         planner=planner(settings), blocks=settings.blocks, memory=None, attention=None,
+        arguments = dict(latent_at=self.shown, passes=image_passes(settings, self.with_text, self.without_text),
+                         method=of_one(settings), blocks=settings.blocks, memory=None, attention=None,
                          watch=None) | changes
         read = branches(*(arguments[name] for name in ("latent_at", "passes", "blocks", "memory")))
-        return InDetailHooks(self.model.unet, read, arguments["planner"], arguments["attention"],
+        return InDetailHooks(self.model.unet, read, arguments["method"], arguments["attention"],
                              arguments["watch"])
 
     def plain(self, t: float = 501.0) -> torch.Tensor:
@@ -89,6 +93,19 @@ class Scene:
 
     def with_scale(self, scale: float) -> Scene:
         return Scene(self.model, self.n, scale, self.size)
+
+
+def behind(module, x, output, banks=None, cells=None, **met) -> Call:
+    """Rows that a self-attention has answered."""
+    met = dict(attention=HostAttention(), module=module, x=x, context=x, output=output) | met
+    return Call(Site("attn1"), BehindModule(**met), Readable(banks or {}), cells)
+
+
+def before(module, queries, keys, values, banks=None, cells=None, **met) -> Call:
+    """Rows of a self-attention before its output projection."""
+    attention = of_module(HostAttention(), module)
+    return Call(Site("attn1"), BeforeProjection(module.heads, queries, keys, values, attention, **met),
+                Readable(banks or {}), cells)
 
 
 class Following:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -15,7 +13,7 @@ from lib_indetail.bank.recording import listened
 from lib_indetail.errors import CannotAct, Interrupted
 from lib_indetail.inversion.passes import as_model, image_passes
 from lib_indetail.kept.cache import Cache
-from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, planner
+from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, of_one
 from lib_indetail.noise.window import position
 from tests.small import Scene
 
@@ -37,7 +35,7 @@ class Ahead:
         self.memory = BankMemory(Cache(lambda: budget), "picture")
         schedule = scene.model.schedule
         levels = [(schedule.sigma(t), position(t)) for t in TIMESTEPS]
-        self.wanted = banks_read(planner(settings), levels)
+        self.wanted = banks_read(of_one(settings), levels)
         self.fails = lambda rows: False
 
     def __call__(self, **changes):
@@ -55,7 +53,7 @@ class Ahead:
         with listened(layers, self.memory, IMAGE, False) as image, \
                 listened(layers, self.memory, IMAGE_WITHOUT_TEXT, False) as without:
             record_ahead({bank: model(run) for bank, run in passes.items()}, self.wanted, self.memory,
-                         self.scene.chain.at, self.scene.model.schedule.timestep,
+                         self.scene.shown, self.scene.model.schedule.timestep,
                          {IMAGE: image, IMAGE_WITHOUT_TEXT: without}.__getitem__, self.rows,
                          progress=lambda *told: self.told.append(told), **changes)
 
@@ -118,11 +116,11 @@ def test_where_not_one_level_has_room_it_gives_up_after_one_call(scene):
 
 def test_outside_the_window_and_at_strength_zero_nothing_is_read(scene):
     levels = [(scene.model.schedule.sigma(t), position(t)) for t in TIMESTEPS]
-    assert banks_read(planner(Settings(start=0.3, end=0.7)), levels) == {IMAGE: [levels[1][0], levels[2][0]]}
-    assert banks_read(planner(Settings(strength=0)), levels) == {}
-    assert banks_read(planner(BOTH), levels) == {bank: [sigma for sigma, _ in levels]
+    assert banks_read(of_one(Settings(start=0.3, end=0.7)), levels) == {IMAGE: [levels[1][0], levels[2][0]]}
+    assert banks_read(of_one(Settings(strength=0)), levels) == {}
+    assert banks_read(of_one(BOTH), levels) == {bank: [sigma for sigma, _ in levels]
                                                  for bank in (IMAGE, IMAGE_WITHOUT_TEXT)}
-    assert banks_read(planner(Settings(lambda_image=0, stratified_until=0.5)), levels) == {
+    assert banks_read(of_one(Settings(lambda_image=0, stratified_until=0.5)), levels) == {
         IMAGE: [sigma for sigma, u in levels if u >= 0.5]}
 
 
@@ -170,8 +168,8 @@ def test_a_call_has_as_many_rows_as_memory_allows():
 
 
 def test_nan_is_refused_and_not_kept(scene, monkeypatch):
-    chain, ahead = scene.chain, Ahead(scene)
-    monkeypatch.setattr(scene, "chain", SimpleNamespace(at=lambda sigma: chain.at(sigma) * float("nan")))
+    shown, ahead = scene.shown, Ahead(scene)
+    monkeypatch.setattr(scene, "shown", lambda sigma: shown(sigma) * float("nan"))
     with pytest.raises(CannotAct, match="the record of the image prompt's keys and values came to NaN"):
         ahead()
     assert len(ahead.memory.cache) == 0

@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from lib_indetail.attention.algebra import Bank, Blend, LayerCall, Own, Source, Stratum, evaluate
-from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.methods.plans import OWN, concatenation, replacement, stratified
+from lib_indetail.attention.algebra import OWN, PLAIN, Plan, Source, Stratum, evaluate
+from lib_indetail.attention.origins import Bank, Blend, Own
+from lib_indetail.attention.sites import Tokens
+from lib_indetail.methods.plans import concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS, softmax_reference
-from tests.small import draw_weights, randn
+from tests.small import behind, draw_weights, randn
 
 ROWS, TOKENS, IMAGE_TOKENS, WIDTH, HEADS = 2, 9, 7, 40, 5
 
@@ -27,8 +28,8 @@ class Case:
         self.output = self.module(self.x)
 
     def evaluate(self, plan, **changes):
-        fields = dict(x=self.x, context=self.x, output=self.output, banks=self.banks) | changes
-        return evaluate(plan, LayerCall(HostAttention(), self.module, **fields))
+        fields = dict(x=self.x, output=self.output, banks=self.banks) | changes
+        return evaluate(plan, behind(self.module, **fields))
 
     def expect(self, *terms):
         return softmax_reference(self.module, self.x, [(*term, 0.0)[:4] for term in terms])
@@ -45,7 +46,7 @@ def close(value, expected, limit=3e-6):
 
 
 def test_plain_plan_returns_the_hosts_own_output(case):
-    assert case.evaluate((Stratum((OWN,)),)) is case.output
+    assert case.evaluate(PLAIN) is case.output
     close(case.output, case.expect((1.0, *case.own)))
 
 
@@ -86,8 +87,8 @@ def test_weights_may_differ_by_row(case):
 def test_weights_may_differ_by_query_token(case, callable_weight):
     weight = torch.linspace(0, 1, TOKENS).view(TOKENS, 1)
     expected = case.expect((1 - weight, *case.own), (weight, *case.banks["image"]))
-    plan = stratified("image", (lambda tokens: torch.linspace(0, 1, tokens).view(tokens, 1)) if callable_weight
-                      else weight)
+    given = (lambda tokens: torch.linspace(0, 1, tokens.count)[:, None]) if callable_weight else weight
+    plan = Plan(Stratum((OWN,)), Stratum((Source(Bank("image")),), given))
     close(case.evaluate(plan), expected)
 
 
@@ -107,7 +108,7 @@ def test_tensor_weights_that_do_not_sum_to_one_keep_the_output_bias_once(case):
 def test_blend_interpolates_keys_and_values_of_two_banks(case, amount):
     first, second = case.banks["image"], case.banks["other"]
     mixed = [(1 - amount) * a + amount * b for a, b in zip(first, second, strict=True)]
-    plan = (Stratum((Source(Blend("image", "other", amount)),)),)
+    plan = (Stratum((Source(Blend(Bank("image"), Bank("other"), amount)),)),)
     close(case.evaluate(plan), case.expect((1.0, *mixed)))
 
 
@@ -124,10 +125,10 @@ def test_gain_scales_values_without_touching_the_softmax(case):
 
 
 def test_panel_enhancement_adds_lambda_minus_one_of_the_left_panel(case):
-    strength, left = 1.7, lambda tokens: (torch.arange(tokens) < tokens // 2).float()
+    strength, left = 1.7, lambda tokens: (torch.arange(tokens.count) < tokens.count // 2).float()
     plan = Stratum((OWN,), 1.0), Stratum((Source(Own(), gain=left),), strength - 1)
     keys, values = case.own
-    expected = case.expect((1.0, keys, values), (strength - 1, keys, values * left(TOKENS).view(1, -1, 1)))
+    expected = case.expect((1.0, keys, values), (strength - 1, keys, values * left(Tokens(TOKENS)).view(1, -1, 1)))
     close(case.evaluate(plan), expected)
 
 
@@ -143,3 +144,29 @@ def test_banks_are_left_as_they_are(case):
     case.evaluate(concatenation("image")), case.evaluate(stratified("image", 0.5))
     after = [t for pair in case.banks.values() for t in pair]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(("strata", "said"), [
+    ([Stratum((OWN,)), Stratum((Source(Bank("image")),), 0.2), Stratum((Source(Bank("other")),))], "take the rest"),
+    ([], "has strata"), ([Stratum((OWN,)), Stratum((), 0.5)], "has sources"),
+    ([Stratum((OWN,), float("nan"))], "no number")])
+def test_what_is_no_plan_cannot_be_made(strata, said):
+    with pytest.raises(ValueError, match=said):
+        Plan(*strata)
+
+
+def test_a_plan_names_the_banks_that_it_reads_once_and_in_order():
+    blend = Source(Blend(Bank("a"), Bank("b"), 0.5))
+    plan = Plan(Stratum((OWN, Source(Bank("b")))), Stratum((blend, Source(Bank("c"))), 0.1))
+    assert plan.banks == ["b", "a", "c"] and PLAIN.banks == []
+
+
+def test_a_new_origin_is_one_edit(case):
+    class Doubled(Bank):
+        def keys_values(self, call):
+            keys, values = super().keys_values(call)
+            return keys, 2 * values
+
+    keys, values = case.banks["image"]
+    plan = Plan(Stratum((OWN,)), Stratum((Source(Doubled("image")),), 0.4))
+    close(case.evaluate(plan), case.expect((0.6, *case.own), (0.4, keys, 2 * values)))

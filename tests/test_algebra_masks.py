@@ -7,9 +7,11 @@ import math
 import pytest
 import torch
 
-from lib_indetail.attention.algebra import Bank, Own, Source, Stratum
-from lib_indetail.attention.host_attention import HostAttention, LogitBias
-from lib_indetail.methods.plans import OWN, stratified
+from lib_indetail.attention.algebra import OWN, Source, Stratum
+from lib_indetail.attention.bias import LogitBias
+from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.origins import Bank, Own
+from lib_indetail.methods.plans import stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import IMAGE_TOKENS, ROWS, TOKENS, Case, close
@@ -54,8 +56,8 @@ def test_a_mask_that_keeps_every_key_is_no_mask(case):
     assert torch.equal(case.evaluate((Stratum((image(keep=ALL),)),)), case.evaluate((Stratum((image(),)),)))
 
 
-def test_a_mask_may_be_a_function_of_the_key_count(case):
-    plan = (Stratum((image(keep=lambda count: KEEP[:count]),)),)
+def test_a_mask_may_be_a_function_of_the_keys(case):
+    plan = (Stratum((image(keep=lambda tokens: KEEP[:tokens.count]),)),)
     close(case.evaluate(plan), case.expect((1.0, *kept_bank(case))))
 
 

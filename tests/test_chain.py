@@ -7,7 +7,6 @@ import torch
 
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes
 from lib_indetail.noise.chain import Chain
-from lib_indetail.noise.schedule import abar_of_sigma
 from tests.official import relative_error
 from tests.small import randn
 
@@ -20,6 +19,10 @@ def chain(schedule):
                  tuple(randn(1, 4, 4, 4, seed=seed) for seed in range(len(timesteps))))
 
 
+def abar_of_sigma(sigma):
+    return 1 / (1 + sigma**2)
+
+
 def ddim_step(z, eps, here, there):
     """The textbook step between two abars."""
     return there**0.5 * (z - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
@@ -30,16 +33,14 @@ def test_a_nodes_own_sigma_gives_that_very_node(chain):
 
 
 @pytest.mark.parametrize("part", [0.01, 0.37, 0.99])
-def test_between_two_nodes_lies_a_partial_ddim_step(chain, part):
+def test_between_two_nodes_lies_a_partial_ddim_step(chain, schedule, part):
     for low, high in zip(range(10), range(1, 11), strict=False):
         ends = chain.sigmas[low], chain.sigmas[high]
-        abars = [abar_of_sigma(s) for s in ends]
-        clean = [z / a**0.5 for z, a in zip((chain.latents[low], chain.latents[high]), abars, strict=True)]
-        eps = (clean[1] - clean[0]) / (ends[1] - ends[0])
+        eps = (chain.latents[high] - chain.latents[low]) / (ends[1] - ends[0])
         sigma = ends[0] + part * (ends[1] - ends[0])
-        for node, abar in zip((low, high), abars, strict=True):
-            expected = ddim_step(chain.latents[node], eps, abar, abar_of_sigma(sigma))
-            assert relative_error(chain.at(sigma), expected) < 1e-5
+        for node, abar in zip((low, high), map(abar_of_sigma, ends), strict=True):
+            expected = ddim_step(abar**0.5 * chain.latents[node], eps, abar, abar_of_sigma(sigma))
+            assert relative_error(chain.shown(schedule)(sigma), expected) < 1e-5
 
 
 @pytest.mark.parametrize("share", [-1.0, 0.0, 0.5, 1.0])
@@ -50,10 +51,9 @@ def test_below_the_first_node_the_clean_latent_is_held(chain, share):
 @pytest.mark.parametrize("t", [902.5, 950, 999])
 def test_above_the_last_node_its_segment_goes_on(chain, schedule, t):
     (low, high), sigma = chain.sigmas[-2:], schedule.sigma(t)
-    clean = [z / abar_of_sigma(s) ** 0.5 for z, s in zip(chain.latents[-2:], (low, high), strict=True)]
-    expected = abar_of_sigma(sigma) ** 0.5 * (clean[1] + (sigma - high) / (high - low) * (clean[1] - clean[0]))
+    before, last = chain.latents[-2:]
     assert sigma > high
-    assert relative_error(chain.at(sigma), expected) < 1e-5
+    assert relative_error(chain.at(sigma), last + (sigma - high) / (high - low) * (last - before)) < 1e-5
 
 
 def test_a_constant_noise_prediction_gives_one_straight_line_up_to_999(schedule):
@@ -61,7 +61,7 @@ def test_a_constant_noise_prediction_gives_one_straight_line_up_to_999(schedule)
     chain = Inverter(schedule).ddim(lambda z, t: eps, clean)
     for t in (1, 2, 10.5, 300.3, 981, 990.1, 999):
         expected = ddim_step(clean, eps, schedule.abar(0), schedule.abar(t))
-        assert relative_error(chain.at(schedule.sigma(t)), expected) < 1e-5, t
+        assert relative_error(chain.shown(schedule)(schedule.sigma(t)), expected) < 1e-5, t
 
 
 class Gaussian:
@@ -86,7 +86,7 @@ def worst_error(schedule, nodes):
     oracle, clean = Gaussian(schedule), 0.3 + 0.5 * randn(1, 4, 4, 4)
     chain = Inverter(schedule).ddim(oracle, clean, ddim_nodes(nodes))
     levels = [1.5, 33, 140.2, 480, 777.7, 950]
-    return max(relative_error(chain.at(schedule.sigma(t)), oracle.flow(clean, t)) for t in levels)
+    return max(relative_error(chain.shown(schedule)(schedule.sigma(t)), oracle.flow(clean, t)) for t in levels)
 
 
 def test_the_chain_of_a_gaussian_follows_its_exact_flow_and_gets_closer_with_more_nodes(schedule):

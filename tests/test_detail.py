@@ -15,6 +15,7 @@ from lib_indetail.methods import detail
 from lib_indetail.methods.colour import Colour
 from lib_indetail.methods.detail import Detail
 from lib_indetail.methods.patches import Exemplar, drawn
+from lib_indetail.noise.mask import Mask
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.run.prepared import Prepared
 from tests.small import randn
@@ -80,7 +81,7 @@ def test_strength_and_schedules_multiply_it(pictures):
 def test_several_pictures_are_one_set_of_patches_by_share_and_mask(pictures):
     clean, left = randn(2, 4, 16, 16, seed=5), torch.zeros(16, 16)
     left[:, :8] = 1
-    acting = [beside(pictures[0], detail=0.5, weight=0.5, put=left, take=left),
+    acting = [beside(pictures[0], detail=0.5, weight=0.5, put=left, take=Mask(left)),
               beside(pictures[1], 2, detail=1.0, weight=1.5),
               beside(pictures[1], 3, detail=1.0, weight=2.0, side="negative"), beside(pictures[1], 4, weight=1.0)]
     made = Detail(acting).drawn(clean, LATE)

@@ -75,4 +75,4 @@ def test_one_cell_is_something():
     mask = Image.new("L", (64, 64))
     mask.paste(255, (8, 8, 16, 16))
     taken = reading_mask(placed(Image.new("RGB", (64, 64)), 64, 64), placed(mask, 64, 64))
-    assert taken.sum() == 1 and taken[1, 1] == 1
+    assert taken.values.sum() == 1 and taken.values[1, 1] == 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lib_indetail.ask.request import POSITIONS
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.settings import TASKS, Settings
 from tests.frozen import asking
 from tests.frozen.asking import NotSaid, added, body, in_full, named
-from tests.frozen.comparing import Answer, differences, moved_defaults, without
+from tests.frozen.comparing import Answer, apart, differences, moved_defaults, without
+from tests.frozen.hosted import NEUTRAL
 from tests.frozen.wishes import FIRST, WISHES, Frozen, picture, text_of
 
 KNOWN = {"settings": [{"name": name, "default": field.default, "infotext": field.metadata["infotext"]}
@@ -103,6 +106,29 @@ def test_a_default_that_has_moved_is_read_as_what_it_means():
 
     assert found(plain, ddim) == found(one, plain) == found("Steps: 4", "Steps: 4") == []
     assert found(plain, plain) == ["InDetail inversion: ['one pass'] in place of ['DDIM']"] and found(ddim, one)
+
+
+def test_what_a_request_overrides_is_put_back():
+    overridden = {option for wish in WISHES.values() for option in wish.fields.get("override_settings", {})}
+    assert overridden - {"sd_model_checkpoint"} == set(NEUTRAL)
+
+
+def test_where_only_rounding_has_changed_pictures_may_be_close():
+    grey = np.full((64, 64, 3), 100, np.uint8)
+
+    def off_by(values):
+        other = grey.copy()
+        other.reshape(-1)[:len(values)] += np.array(values, np.uint8)
+        return [base64.b64encode(saved(each)).decode() for each in (grey, other)]
+
+    assert apart(*off_by([1] * 12), close=True) == "" != apart(*off_by([1] * 12))
+    assert apart(*off_by([1] * 13), close=True) and apart(*off_by([2]), close=True)
+
+
+def saved(values):
+    data = io.BytesIO()
+    Image.fromarray(values).save(data, "PNG")
+    return data.getvalue()
 
 
 def test_pictures_are_drawn_the_same_each_time():

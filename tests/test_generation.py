@@ -15,7 +15,7 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.bank.image_branch import branches
 from lib_indetail.errors import Interrupted
-from lib_indetail.methods.plans import planner
+from lib_indetail.methods.plans import of_one
 from lib_indetail.pictures.convert import picture_tensor
 from tests.small import Following, Notebook, randn
 
@@ -84,8 +84,8 @@ def first_call(model, image, structure):
     """Keys and values that the first call's rows read of the image, and what it gave."""
     notebook, text = Notebook(), model.text(["a star", ""])
     settings = dataclasses.replace(image.settings, stratified_until=1)
-    read = branches(image.chain.at, image.passes, memory=notebook)
-    with InDetailHooks(model.unet, read, planner(settings)) as hooks:
+    read = branches(image.chain.shown(model.schedule), image.passes, memory=notebook)
+    with InDetailHooks(model.unet, read, of_one(settings)) as hooks:
         guided = GuidedModel(model, text[:1], text[1:], 5.0, Following(hooks), structure)
         _, output = next(ddim_steps(guided, randn(1, 4, 16, 16, seed=3), [501, 1]))
     return [part for pair in notebook.kept[0][2].values() for part in pair], output

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.method import Planned
 from lib_indetail.bank.memory import BankMemory
 from lib_indetail.inversion.passes import image_passes
 from lib_indetail.kept.cache import Cache
@@ -113,11 +114,11 @@ def test_a_layer_called_with_another_number_of_rows_is_left_alone(scene):
             assert torch.equal(layer(x), type(layer).forward(layer, x))
 
 
-def test_a_planner_decides_for_each_role(scene):
-    def plan(u, row, layer):
+def test_a_method_decides_for_each_role(scene):
+    def plan(u, row, site):
         return stratified(IMAGE, 0.5) if row.role == "uncond" else None
 
-    result, plain = scene.call(STRATIFIED, planner=plan), scene.plain()
+    result, plain = scene.call(STRATIFIED, method=Planned(plan)), scene.plain()
     assert torch.equal(result[:2], plain[:2]) and distance(result[2:], plain[2:]) > 1e-2
 
 
@@ -138,8 +139,8 @@ def test_hooks_forget_every_recorded_tensor_when_they_go(scene):
     with scene.hooks(BOTH) as hooks:
         with hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
             scene.model.unet(scene.x, torch.full((4,), 501.0), context=scene.context)
-        assert set(hooks._banks) == {IMAGE, IMAGE_WITHOUT_TEXT}
-    assert hooks._banks == {}
+        assert set(hooks.at_work._banks) == {IMAGE, IMAGE_WITHOUT_TEXT}
+    assert hooks.at_work._banks == {}
 
 
 def test_calls_after_an_evaluation_that_was_cut_short_are_left_alone(scene):

@@ -45,7 +45,7 @@ def test_the_pass_sees_the_image_latent_of_exactly_that_level_and_the_same_times
     scene.call(SETTINGS, t, passes=watched.passes)
     (bank, z, timesteps), = watched.calls
     assert bank == IMAGE
-    assert torch.equal(z, scene.chain.at(sigma))
+    assert torch.equal(z, scene.shown(sigma))
     assert torch.equal(timesteps, torch.full((1,), t)) and timesteps.dtype == torch.full((1,), t).dtype
 
 
@@ -102,7 +102,7 @@ def projected(scene, blocks: str = "output_blocks") -> list[torch.Tensor]:
     layers = [m for name, m in scene.model.unet.named_modules() if name.startswith(blocks) and name.endswith("attn1")]
     handles = [projection.register_forward_hook(lambda *args: outputs.append(args[2].clone()))
                for layer in layers for projection in (layer.to_k, layer.to_v)]
-    scene.with_text(scene.chain.at(scene.model.schedule.sigma(501.0)), torch.tensor([501.0]))
+    scene.with_text(scene.shown(scene.model.schedule.sigma(501.0)), torch.tensor([501.0]))
     [handle.remove() for handle in handles]
     return outputs
 

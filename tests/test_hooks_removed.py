@@ -134,7 +134,7 @@ def test_nothing_of_the_run_is_kept_alive(scene):
     latents = []
 
     def latent_at(sigma):
-        z = scene.chain.at(sigma).clone()
+        z = scene.shown(sigma).clone()
         latents.append(weakref.ref(z))
         return z
 

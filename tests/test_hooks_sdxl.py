@@ -11,7 +11,7 @@ from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
 from lib_indetail.inversion.passes import as_model, image_passes, plain_pass
-from lib_indetail.methods.plans import planner
+from lib_indetail.methods.plans import of_one
 from tests.sgm_like import sgm_unet, vector
 from tests.small import randn
 
@@ -32,10 +32,10 @@ def passes(unet, settings=SETTINGS, seed=5):
 
 
 def call(unet, chain, schedule, settings, splits=4, keywords=False, **changes):
-    arguments = dict(passes=passes(unet, settings), planner=planner(settings), blocks=settings.blocks) | changes
+    arguments = dict(passes=passes(unet, settings), method=of_one(settings), blocks=settings.blocks) | changes
     y, t = vector(4, 6), 501.0
-    read = branches(chain.at, arguments["passes"], arguments["blocks"])
-    with InDetailHooks(unet, read, arguments["planner"]) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
+    read = branches(chain.shown(schedule), arguments["passes"], arguments["blocks"])
+    with InDetailHooks(unet, read, arguments["method"]) as hooks, hooks.evaluation(schedule.sigma(t), 0.499, ROLES):
         parts = [unet(x=a, timesteps=torch.full((len(a),), t), context=b, y=c) if keywords
                  else unet(a, torch.full((len(a),), t), b, c)
                  for a, b, c in zip(X.split(splits), CONTEXT.split(splits), y.split(splits), strict=True)]

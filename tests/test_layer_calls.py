@@ -10,6 +10,8 @@ import torch
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.method import Planned
+from lib_indetail.attention.sites import laid
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.plans import stratified
 from tests.small import Scene, small_model
@@ -124,7 +126,7 @@ def test_harmless_keywords_leave_each_projection_at_once(scene, options):
 def test_a_plan_that_reads_what_is_not_recorded_is_refused_by_name(scene):
     plan = stratified("other", 0.5)
     with pytest.raises(CannotAct, match=r"a plan reads 'other' in output_blocks\..*attn1, where it is not recorded"):
-        scene.call(PHASES["stratified"], planner=lambda u, row, layer: plan)
+        scene.call(PHASES["stratified"], method=Planned(lambda u, row, site: plan))
 
 
 def test_a_unet_without_self_attention_is_refused_with_a_sentence():
@@ -139,5 +141,6 @@ def test_a_layer_of_odd_sides_is_rounded_up_as_convolutions_do(make):
     for tokens, shape in ((45, (9, 5)), (15, (5, 3)), (6, (3, 2)), (2, (2, 1))):
         pooled = torch.nn.functional.adaptive_avg_pool2d(mask[None, None], shape).flatten()
         wanted = pooled >= 0.5 if make is not token_means else pooled
-        assert torch.equal(make(mask)(tokens), wanted), shape
-    assert not torch.equal(make(mask)(15).float(), torch.full((15,), float(make(mask)(15).float()[0])))
+        assert laid(tokens, (9, 5)).grid == shape
+        assert torch.equal(make(mask)(laid(tokens, (9, 5))), wanted), shape
+    assert make(mask)(laid(15, (9, 5))).float().std() > 0

@@ -53,6 +53,6 @@ def test_a_unet_without_any_is_refused(unet):
         self_attention_layers(unet)
 
 
-def test_unknown_blocks_are_refused(unet):
-    with pytest.raises(KeyError):
+def test_blocks_that_are_not_there_are_refused(unet):
+    with pytest.raises(CannotAct, match="no self-attention layer in its encoder blocks"):
         self_attention_layers(unet, "encoder")

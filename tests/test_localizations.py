@@ -11,8 +11,9 @@ import pytest
 
 from lib_indetail.ask import words
 from lib_indetail.ask.options import OPTIONS
+from lib_indetail.ask.page_order import FURTHER
 from lib_indetail.ask.presets import BUILT_IN
-from lib_indetail.ask.request import FURTHER, SHOWN
+from lib_indetail.ask.request import SHOWN
 from lib_indetail.ask.settings import TASKS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import banks_of
 from lib_indetail.attention.rows import Row
 from lib_indetail.errors import BadSetting
-from lib_indetail.methods.mixing import Part, mixed, shares
-from lib_indetail.methods.plans import Planner, Reader, concatenation, stratified
+from lib_indetail.methods.mixing import CONCATENATED, Part, Stratified, mixed, shares
+from lib_indetail.methods.plans import InDetail, Reader, concatenation, stratified
 from tests.attention_functions import FUNCTIONS
 from tests.small import randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case, close
@@ -44,11 +43,11 @@ def explicit(case, parts):
         keys, given = (heads(each).expand(ROWS, -1, -1, -1) for each in case.banks[part.bank])
         put, take = masked(part.put, "put"), masked(part.take, "take")
         score = (queries @ keys.transpose(-1, -2) * (WIDTH // HEADS) ** -0.5).exp() * take
-        if part.stratified is None:
+        if part.phase == CONCATENATED:
             scores.append(score * part.amount * put[:, None])
             values.append(given)
         else:
-            weight = part.amount * part.stratified * put
+            weight = part.amount * part.phase.weight * put
             rest = rest - weight
             total = total + weight[:, None] * (score / score.sum(-1, keepdim=True)) @ given
     score = torch.cat(scores, -1)
@@ -57,14 +56,16 @@ def explicit(case, parts):
 
 
 PARTS = {
-    "two stratified": [Part("image", 0.5, 0.6), Part("other", 0.5, 0.9)],
+    "two stratified": [Part("image", 0.5, Stratified(0.6)), Part("other", 0.5, Stratified(0.9))],
     "two concatenated": [Part("image", 0.5), Part("other", 0.3)],
-    "in different phases": [Part("image", 0.5, 0.6), Part("other", 0.5)],
-    "what to take": [Part("image", 0.5, 0.6, take=TAKE), Part("other", 0.5, take=TAKE.flip(0))],
-    "where to put it": [Part("image", 0.5, 0.6, put=PUT), Part("other", 0.5, put=PUT.flip(0))],
-    "both": [Part("image", 0.7, 0.6, TAKE, PUT), Part("other", 0.3, None, TAKE.flip(0), PUT.flip(0))],
-    "both, concatenated": [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3, None, TAKE.flip(0), 1 - PUT)],
-    "one masked, one not": [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3)],
+    "in different phases": [Part("image", 0.5, Stratified(0.6)), Part("other", 0.5)],
+    "what to take": [Part("image", 0.5, Stratified(0.6), take=TAKE), Part("other", 0.5, take=TAKE.flip(0))],
+    "where to put it": [Part("image", 0.5, Stratified(0.6), put=PUT), Part("other", 0.5, put=PUT.flip(0))],
+    "both": [Part("image", 0.7, Stratified(0.6), TAKE, PUT),
+             Part("other", 0.3, CONCATENATED, TAKE.flip(0), PUT.flip(0))],
+    "both, concatenated": [Part("image", 0.7, CONCATENATED, TAKE, PUT),
+                           Part("other", 0.3, CONCATENATED, TAKE.flip(0), 1 - PUT)],
+    "one masked, one not": [Part("image", 0.7, CONCATENATED, TAKE, PUT), Part("other", 0.3)],
 }
 
 
@@ -74,11 +75,12 @@ def test_a_mixture_is_its_formula(case, name):
 
 
 def test_one_picture_is_the_papers_plan(case):
-    assert torch.equal(case.evaluate(mixed([Part("image", 0.8, 0.5)])), case.evaluate(stratified("image", 0.4)))
+    assert torch.equal(case.evaluate(mixed([Part("image", 0.8, Stratified(0.5))])),
+                       case.evaluate(stratified("image", 0.4)))
     assert torch.equal(case.evaluate(mixed([Part("image", 0.8)])), case.evaluate(concatenation("image", 0.8)))
 
 
-@pytest.mark.parametrize("phase", [0.6, None])
+@pytest.mark.parametrize("phase", [Stratified(0.6), CONCATENATED])
 def test_two_copies_at_half_weight_are_one_at_full_weight(case, phase):
     half, = set(shares([1, 1]))
     twice = mixed([Part("image", half, phase), Part("copy", half, phase)])
@@ -93,26 +95,27 @@ def test_shares_divide_one_and_leave_the_rest_of_less():
     assert shares([]) == []
 
 
-@pytest.mark.parametrize("phase", [1.0, None])
+@pytest.mark.parametrize("phase", [Stratified(1.0), CONCATENATED])
 def test_the_own_stratum_is_never_negative_and_a_second_picture_does_not_remove_it(phase):
     parts = [Part("image", share, phase) for share in shares([1, 0.5, 2])]
-    taken = sum(part.amount * (part.stratified or 0) for part in parts)
+    taken = sum(part.amount * (part.phase.weight if part.phase != CONCATENATED else 0) for part in parts)
     assert taken <= 1 + 1e-9
-    lambdas = [Part("image", share, 0.5) for share in shares([1, 1])]
-    assert sum(part.amount * part.stratified for part in lambdas) == 0.5
+    lambdas = [Part("image", share, Stratified(0.5)) for share in shares([1, 1])]
+    assert sum(part.amount * part.phase.weight for part in lambdas) == 0.5
 
 
-@pytest.mark.parametrize("phase", [0.6, None])
+@pytest.mark.parametrize("phase", [Stratified(0.6), CONCATENATED])
 def test_where_no_picture_may_be_put_the_bits_are_the_hosts_own(case, phase):
     made = case.evaluate(mixed([Part("image", 1.0, phase, TAKE, PUT)]))
     untouched = PUT == 0
     assert torch.equal(made[:, untouched], case.output[:, untouched])
     assert (made[:, ~untouched] - case.output[:, ~untouched]).abs().amax(-1).min() > 1e-3
-    everywhere = case.evaluate(mixed([Part("image", 1.0, phase, put=NOWHERE), Part("other", 1.0, None, put=NOWHERE)]))
+    everywhere = case.evaluate(mixed([Part("image", 1.0, phase, put=NOWHERE),
+                                      Part("other", 1.0, CONCATENATED, put=NOWHERE)]))
     assert torch.equal(everywhere, case.output)
 
 
-@pytest.mark.parametrize("phase", [0.6, None])
+@pytest.mark.parametrize("phase", [Stratified(0.6), CONCATENATED])
 def test_what_is_masked_out_is_not_read(case, phase):
     plan = mixed([Part("image", 1.0, phase, take=TAKE)])
     before = case.evaluate(plan)
@@ -123,18 +126,19 @@ def test_what_is_masked_out_is_not_read(case, phase):
 
 def test_nothing_to_read_is_plain_attention():
     assert mixed([]) is None
-    assert mixed([Part("image", 0.0), Part("other", 0.5, 0.0)]) is None
+    assert mixed([Part("image", 0.0), Part("other", 0.5, Stratified(0.0))]) is None
 
 
 def test_masks_may_be_functions_of_the_layers_tokens(case):
-    parts = [Part("image", 0.7, None, TAKE, PUT), Part("other", 0.3, 0.5, TAKE, PUT)]
-    lazy = [Part(part.bank, part.amount, part.stratified, lambda count: TAKE[:count], lambda count: PUT[:count])
+    parts = [Part("image", 0.7, CONCATENATED, TAKE, PUT), Part("other", 0.3, Stratified(0.5), TAKE, PUT)]
+    lazy = [Part(part.bank, part.amount, part.phase, lambda keys: TAKE[:keys.count],
+                 lambda queries: PUT[:queries.count])
             for part in parts]
     assert torch.equal(case.evaluate(mixed(lazy)), case.evaluate(mixed(parts)))
 
 
 def planned(*readers, u=0.1):
-    return Planner(readers)(u, Row("cond"))
+    return InDetail(readers).plan(u, Row("cond"))
 
 
 def amounts(plan):
@@ -147,22 +151,22 @@ def test_pictures_share_by_weight_among_those_that_act_now():
                            for name, start, end, weight in (("a", 0, 0.5, 1), ("b", 0.5, 1, 1), ("c", 0, 1, 0.5)))
     assert amounts(planned(early, late, always, u=0.1)) == pytest.approx([2 / 3, 1 / 3])
     assert amounts(planned(early, always, u=0.9)) == [0.5]
-    assert banks_of(planned(early, late, always, u=0.9)) == ["b", "c"]
+    assert planned(early, late, always, u=0.9).banks == ["b", "c"]
 
 
 def test_pictures_may_be_for_some_images_of_the_batch():
     readers = [Reader(Settings(), bank="a", images=frozenset({0, 2})), Reader(Settings(), bank="b")]
-    planner = Planner(readers)
-    assert [banks_of(planner(0.9, Row("cond", image))) for image in range(3)] == [["a", "b"], ["b"], ["a", "b"]]
-    assert planner(0.9, Row("cond", 0)) is planner(0.9, Row("cond", 2))
-    assert planner.banks(0.9) == {"a", "b"}
+    method = InDetail(readers)
+    assert [method.plan(0.9, Row("cond", image)).banks for image in range(3)] == [["a", "b"], ["b"], ["a", "b"]]
+    assert method.plan(0.9, Row("cond", 0)) is method.plan(0.9, Row("cond", 2))
+    assert method.banks(0.9) == {"a", "b"}
 
 
 def test_a_negative_picture_is_read_by_the_uncond_rows_alone():
     readers = [Reader(Settings(), bank="a"), Reader(Settings(side="negative"), bank="n")]
-    planner = Planner(readers)
-    assert [banks_of(planner(0.9, Row(role))) for role in ("cond", "uncond")] == [["a"], ["n"]]
-    assert planner(0.9, Row("other")) is None
+    method = InDetail(readers)
+    assert [method.plan(0.9, Row(role)).banks for role in ("cond", "uncond")] == [["a"], ["n"]]
+    assert method.plan(0.9, Row("other")) is None
 
 
 def test_strength_and_lambda_follow_their_schedules():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from embedded.kdiffusion import external
-from lib_indetail.noise.schedule import NoiseSchedule, abar_of_sigma, noise_of
+from lib_indetail.noise.schedule import NoiseSchedule
 from tests.small import randn
 
 INTEGERS = (0, 1, 2, 21, 500, 981, 998, 999)
@@ -31,7 +31,8 @@ def test_integer_timesteps_have_the_models_own_abar(schedule):
 
 @pytest.mark.parametrize("t", INTEGERS + FRACTIONS)
 def test_sigma_and_abar_name_the_same_level(schedule, t):
-    assert abar_of_sigma(schedule.sigma(t)) == pytest.approx(schedule.abar(t), rel=1e-9)
+    assert schedule.scale(schedule.sigma(t)) ** 2 == pytest.approx(schedule.abar(t), rel=1e-9)
+    assert 1 / (1 + schedule.sigma(t) ** 2) == pytest.approx(schedule.abar(t), rel=1e-9)
 
 
 @pytest.mark.parametrize("t", INTEGERS)
@@ -56,7 +57,8 @@ def test_timesteps_outside_the_table_get_the_nearest_end(schedule):
 
 
 def test_all_answers_are_python_floats(schedule):
-    assert {type(v) for v in (schedule.abar(3), schedule.sigma(3.5), schedule.timestep(2.0))} == {float}
+    answers = schedule.abar(3), schedule.sigma(3.5), schedule.timestep(2.0), schedule.scale(2.0)
+    assert {type(answer) for answer in answers} == {float}
 
 
 def test_a_schedule_has_the_length_of_its_table():
@@ -80,10 +82,15 @@ def test_the_noise_of_a_v_output_is_the_noise_of_its_eps(schedule, t):
     x0, eps, abar = randn(1, 4, 4, 4, seed=1), randn(1, 4, 4, 4, seed=2), schedule.abar(t)
     z = abar**0.5 * x0 + (1 - abar) ** 0.5 * eps
     v = abar**0.5 * eps - (1 - abar) ** 0.5 * x0
-    assert (noise_of(v, z, abar, "v") - eps).abs().max() < 1e-5
-    assert noise_of(eps, z, abar, "eps") is eps
+    assert (schedule.noise(v, z, t, "v") - eps).abs().max() < 1e-5
+    assert schedule.noise(eps, z, t, "eps") is eps
 
 
-def test_another_prediction_is_refused():
+def test_another_prediction_is_refused(schedule):
     with pytest.raises(ValueError, match="'eps' or 'v', not 'x0'"):
-        noise_of(randn(1), randn(1), 0.5, "x0")
+        schedule.noise(randn(1), randn(1), 500, "x0")
+
+
+def test_schedules_that_answer_alike_are_identical(schedule):
+    same, other = NoiseSchedule(schedule.alphas_cumprod.clone()), NoiseSchedule(schedule.alphas_cumprod * 0.999)
+    assert same.identity == schedule.identity != other.identity

@@ -10,12 +10,14 @@ from safetensors import safe_open
 
 from embedded.model import CrossAttention, SdpaCrossAttention
 from embedded.schedule import alphas_cumprod
-from lib_indetail.attention.algebra import Bank, LayerCall, Own, Source, Stratum, evaluate
+from lib_indetail.attention.algebra import Plan, Source, Stratum, evaluate
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.origins import Bank, Own
 from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement, stratified
 from lib_indetail.noise.schedule import NoiseSchedule
 from tests.official import DATA, golden_model, load_case, relative_error, replay
+from tests.small import behind
 
 UNIT = DATA / "attention_unit.safetensors"
 CASES = ("case_imgvar_strat4of10", "case_concat_cond", "case_sain_all_strat4")
@@ -55,7 +57,7 @@ def plan_of(variant: str, mask: torch.Tensor):
         if mode == "replace":
             return replacement(bank)
         if variant.endswith("masked"):
-            return Stratum((Source(Own()),)), Stratum((Source(Bank(bank)),), mask * share)
+            return Plan(Stratum((Source(Own()),)), Stratum((Source(Bank(bank)),), mask * share))
         return stratified(bank, share) if phase == "strat" else concatenation(bank)
 
     return plan
@@ -78,7 +80,7 @@ def test_attention_unit_equals_the_official_processor(unit, variant, attention):
         if guided and ".all." in variant:
             groups.append((slice(0, 3), IMAGE_WITHOUT_TEXT))
         for rows, bank in groups if plan else []:
-            result[rows] = evaluate(plan(bank), LayerCall(host, module, x[rows], x[rows], result[rows].clone(), image))
+            result[rows] = evaluate(plan(bank), behind(module, x[rows], result[rows].clone(), image))
     assert (result - tensors[variant]).abs().max() <= 1e-5
 
 
@@ -115,7 +117,7 @@ def test_latents_after_every_step_equal_the_official_ones(replayed):
 
 
 def test_plain_attention_in_place_of_ours_is_no_parity(model, monkeypatch):
-    monkeypatch.setattr("lib_indetail.attention.hooks.evaluate", lambda plan, call: call.own())
+    monkeypatch.setattr("lib_indetail.attention.at_work.evaluate", lambda plan, call: call.entered.own())
     case = load_case(DATA / "case_imgvar_strat4of10.safetensors")
     result = replay(case, model)
     assert relative_error(result.after_step[-1], case.tensors["sampling.latents_after_step"][-1, 1:]) > 1e-2

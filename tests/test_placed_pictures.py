@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.sites import laid
 from lib_indetail.errors import BadPicture
 from lib_indetail.noise.adain import adain
 from lib_indetail.pictures.as_seen import MAX_PIXELS, as_seen
@@ -52,7 +53,7 @@ def test_tokens_of_padding_are_left_out_at_every_resolution():
     content = placed(halves(200, 100), 128, 128, "fit").content()
     mask = token_mask(content)
     for side in (16, 8, 4):
-        kept = mask(side * side).view(side, side)
+        kept = mask(laid(side * side, (16, 16))).view(side, side)
         assert kept[side // 4:3 * side // 4].all()
         assert kept.sum() == side * side // 2
 
@@ -61,17 +62,17 @@ def test_at_least_one_token_stays():
     content = torch.zeros(16, 16, dtype=torch.bool)
     content[3, 3] = True
     for side in (16, 8, 4, 2, 1):
-        assert token_mask(content)(side * side).sum() == 1
+        assert token_mask(content)(laid(side * side, (16, 16))).sum() == 1
 
 
 def test_odd_sizes_follow_the_unets_rounding():
     content = torch.zeros(9, 5, dtype=torch.bool)
     content[:4] = True
-    assert token_mask(content)(5 * 3).view(5, 3)[0].all()
+    assert token_mask(content)(laid(5 * 3, (9, 5))).view(5, 3)[0].all()
 
 
 def test_merged_tokens_are_all_kept():
-    assert token_mask(torch.zeros(8, 8, dtype=torch.bool))(37).all()
+    assert token_mask(torch.zeros(8, 8, dtype=torch.bool))(laid(37, (8, 8))).all()
 
 
 def test_adain_reads_statistics_of_the_content_alone():
@@ -143,7 +144,8 @@ def test_a_soft_mask_is_averaged_over_each_token():
     mask[:, 4:] = 1
     mask[0, 0] = 0.5
     shares = token_means(mask)
-    assert torch.equal(shares(64).view(8, 8), mask)
-    halves = shares(16).view(4, 4)
+    merged = shares(laid(37, (8, 8)))
+    assert torch.equal(shares(laid(64, (8, 8))).view(8, 8), mask)
+    halves = shares(laid(16, (8, 8))).view(4, 4)
     assert halves[:, 2:].eq(1).all() and halves[0, 0] == 0.125 and halves[1:, :2].eq(0).all()
-    assert shares(37).shape == (37,) and shares(37).std() == 0 and shares(37)[0] == mask.mean()
+    assert merged.shape == (37,) and merged.std() == 0 and merged[0] == mask.mean()

@@ -15,13 +15,13 @@ from benchmarks.quality.arm import ALL, Arm, Claim, Part
 from benchmarks.quality.arms import PARTS
 from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.metrics import diversity
-from benchmarks.quality.peers import RULES, PlannedBy, reference_only, renoised_anew, rival, style_aligned
+from benchmarks.quality.peers import RULES, Ruled, reference_only, renoised_anew, rival, style_aligned
 from benchmarks.quality.report import by_arm, claims, dominating, evidence, front, table, verdict
 from benchmarks.quality.trials import HELD_OUT, trial
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site
 from lib_indetail.inversion.inverter import Inverter
-from lib_indetail.noise.schedule import abar_of_sigma
 from tests.attention_functions import FUNCTIONS
 from tests.small import Scene, randn
 from tests.test_algebra import Case
@@ -57,7 +57,7 @@ def test_a_paired_difference_is_narrower_than_the_spread_of_the_trials():
 
 def answer(case, rule, row, u=0.5):
     case.banks["image without text"] = case.banks["other"]
-    plan = PlannedBy(rule)(u, row)
+    plan = Ruled(rule).plan(u, row, Site("attn1"))
     return case.output if plan is None else case.evaluate(plan)
 
 
@@ -79,7 +79,6 @@ def test_the_peers_rules_are_explicit_softmaxes():
         assert (answer(case, style_aligned(), row) - together(bank, math.log(2))).abs().max() < 1e-5
         assert (answer(case, rival(), row, 0.3) - case.expect((1.0, *case.banks[bank]))).abs().max() < 1e-5
         assert (answer(case, rival(), row, 0.4) - together(bank)).abs().max() < 1e-5
-    assert PlannedBy(rival())(0.1, Row("other")) is None
 
 
 def test_the_peers_reference_has_another_noise_at_every_step(tiny):
@@ -88,11 +87,10 @@ def test_the_peers_reference_has_another_noise_at_every_step(tiny):
     chain = renoised_anew(Inverter(schedule), clean, sigmas, 5)
     noises = []
     for sigma in chain.sigmas[1:]:
-        abar = abar_of_sigma(sigma)
-        noises.append((chain.at(sigma) - abar**0.5 * clean) / (1 - abar) ** 0.5)
+        noises.append((chain.at(sigma) - clean) / sigma)
     assert chain.sigmas == tuple(sigmas) and all(abs(float(noise.std()) - 1) < 0.15 for noise in noises)
     assert min(float((a - b).abs().mean()) for a, b in pairwise(noises)) > 0.5
-    assert torch.equal(chain.latents[0], clean)
+    assert (chain.shown(schedule)(sigmas[0]) - clean).abs().max() < 1e-6
 
 
 def test_every_arm_has_settings_that_can_be_and_every_claim_arms():

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import Bank, Blend, HeadsCall, LayerCall, Own, Source, Stratum, evaluate
-from lib_indetail.attention.host_attention import HostAttention, LogitBias
-from lib_indetail.attention.received import OWN, Watcher, received
-from lib_indetail.methods.mixing import Part, mixed
+from lib_indetail.attention.algebra import Source, Stratum, evaluate
+from lib_indetail.attention.bias import LogitBias
+from lib_indetail.attention.calls import Call
+from lib_indetail.attention.origins import OWN_NAME, Bank, Blend, Own
+from lib_indetail.attention.received import Watcher, received
+from lib_indetail.methods.mixing import CONCATENATED, Part, Stratified, mixed
 from lib_indetail.methods.plans import IMAGE, concatenation, replacement, stratified
 from tests.attention_functions import FUNCTIONS
-from tests.small import Scene, randn
+from tests.small import Scene, before, behind, randn
 from tests.test_algebra import HEADS, ROWS, TOKENS, WIDTH, Case
 
 TAKE = torch.tensor([1.0, 0.0, 0.5, 1.0, 0.25, 0.0, 1.0, 1.0, 0.0])
@@ -22,11 +24,11 @@ PLANS = {
     "weak": concatenation("image", 0.2), "replaced": replacement("image"), "masked": concatenation(
         "image", 0.7, TAKE > 0), "nothing left": concatenation("image", 1.0, TAKE > 2),
     "nothing to stratify": stratified("image", 0.4, TAKE > 2),
-    "soft masks": mixed([Part("image", 0.6, None, TAKE, PUT), Part("other", 0.4, 0.5, None, PUT)]),
+    "soft masks": mixed([Part("image", 0.6, CONCATENATED, TAKE, PUT), Part("other", 0.4, Stratified(0.5), None, PUT)]),
     "two": mixed([Part("image", 0.5), Part("other", 0.5)]),
     "biased": (Stratum((Source(Own()), Source(Bank("image"),
                                                bias=LogitBias(randn(9, 2, seed=8), randn(9, 2, seed=9))))),),
-    "blend": (Stratum((Source(Own()),)), Stratum((Source(Blend("image", "other", 0.25)),), 0.4)),
+    "blend": (Stratum((Source(Own()),)), Stratum((Source(Blend(Bank("image"), Bank("other"), 0.25)),), 0.4)),
 }
 
 
@@ -38,15 +40,13 @@ def case():
     return case
 
 
-def layer_call(case, **changes) -> LayerCall:
-    fields = dict(x=case.x, context=case.x, output=case.output, banks=case.banks) | changes
-    return LayerCall(HostAttention(), case.module, **fields)
+def layer_call(case, **changes) -> Call:
+    return behind(case.module, **dict(x=case.x, output=case.output, banks=case.banks) | changes)
 
 
-def heads_call(case, banks=None, values=None) -> HeadsCall:
+def heads_call(case, banks=None, values=None) -> Call:
     keys, own = case.own
-    return HeadsCall(HostAttention(), case.module, case.module.to_q(case.x), keys, own if values is None else values,
-                     banks or case.banks)
+    return before(case.module, case.module.to_q(case.x), keys, own if values is None else values, banks or case.banks)
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -87,7 +87,7 @@ def test_some_of_the_queries_are_as_they_are_among_all(case):
 def test_a_stratified_phase_gives_its_lambda_and_blends_their_parts(case):
     assert received(stratified("image", 0.3), layer_call(case))["image"].mean().item() == pytest.approx(0.3)
     blend = received(PLANS["blend"], layer_call(case))
-    assert [blend[name].mean().item() for name in (OWN, "image", "other")] == pytest.approx([0.6, 0.3, 0.1])
+    assert [blend[name].mean().item() for name in (OWN_NAME, "image", "other")] == pytest.approx([0.6, 0.3, 0.1])
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import torch
 
 from embedded.unet_calls import Structure
 from lib_indetail.ask.settings import Settings
+from lib_indetail.attention.method import Planned
 from lib_indetail.errors import Interrupted
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes
 from lib_indetail.inversion.passes import as_model, image_passes
-from lib_indetail.methods.plans import planner
+from lib_indetail.methods.plans import of_one
 from tests.small import Scene, randn, small_model
 
 INJECTIONS = 240
@@ -87,8 +88,9 @@ class Rig:
         chain = inverter.ddim(as_model(scene.with_text), scene.chain.latents[0], ddim_nodes(2))
         passes = {bank: bomb.during("record", bomb.around("pass", run)) for bank, run in
                   image_passes(SETTINGS, scene.with_text, scene.without_text).items()}
-        hooks = scene.hooks(SETTINGS, passes=passes, planner=bomb.around("planner", planner(SETTINGS)),
-                            latent_at=bomb.around("latent_at", chain.at))
+        hooks = scene.hooks(SETTINGS, passes=passes,
+                            method=Planned(bomb.around("plan", of_one(SETTINGS).plan), *of_one(SETTINGS).where),
+                            latent_at=bomb.around("latent_at", chain.shown(scene.model.schedule)))
         bomb.phase = "main"
         return scene.sample(hooks, TIMESTEPS, Structure(given=self.residuals))[-1]
 
@@ -131,7 +133,7 @@ def test_nothing_is_left_after_240_injected_exceptions(rig, undisturbed):
     assert all(hit.count(phase) >= 15 for phase in ("inversion", "record", "main")), hit
 
 
-@pytest.mark.parametrize("where", ["interrupted", "progress", "pass", "latent_at", "planner"])
+@pytest.mark.parametrize("where", ["interrupted", "progress", "pass", "latent_at", "plan"])
 def test_nothing_is_left_when_a_callable_raises(rig, undisturbed, where):
     places = [number for number, place in enumerate(undisturbed[2], 1) if place == where]
     assert len(places) >= 2

@@ -10,7 +10,9 @@ import math
 import pytest
 from PIL import Image
 
-from lib_indetail.ask.request import POSITIONS, Request, is_on, with_changes, without_changes
+from lib_indetail.ask.forms import is_on, with_changes, without_changes
+from lib_indetail.ask.page_order import POSITIONS
+from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture, BadSetting
 

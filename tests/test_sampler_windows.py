@@ -15,7 +15,7 @@ from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.bank.image_branch import branches
 from lib_indetail.inversion.inverter import Inverter
-from lib_indetail.methods.plans import IMAGE, planner
+from lib_indetail.methods.plans import IMAGE, of_one
 from tests.small import Following, draw_weights, randn
 
 STEPS = 8
@@ -57,12 +57,12 @@ def recorded_and_called(model, request, window):
 
     def latent_at(sigma):
         recorded.append(sigma)
-        return chain.at(sigma)
+        return chain.shown(model.schedule)(sigma)
 
     passes = {IMAGE: lambda z, timesteps: model.unet(z, timesteps)}
     text = torch.zeros(1, 1, 1)
     settings = Settings(start=window[0], end=window[1])
-    with InDetailHooks(model.unet, branches(latent_at, passes), planner(settings)) as hooks:
+    with InDetailHooks(model.unet, branches(latent_at, passes), of_one(settings)) as hooks:
         guided = Watched(model, text, text, 3.0, Following(hooks, request.initial is None))
         result = sample(guided, request, lambda noise, sigma: noise)
     assert torch.isfinite(result).all()

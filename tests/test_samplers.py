@@ -75,7 +75,7 @@ def test_sampler_is_finite_has_effect_and_reads_the_latent_of_its_level(model, i
     assert len(watch.recorded) >= STEPS
     for call, z, timesteps in watch.recorded:
         assert torch.equal(watch.main[call], timesteps.expand(2))
-        assert relative_error(z, image.chain.at(sigma_of(model.schedule, float(timesteps)))) < 1e-4
+        assert relative_error(z, image.chain.shown(model.schedule)(sigma_of(model.schedule, float(timesteps)))) < 1e-4
     levels = [float(t[0]) for t in watch.main]
     changes = [i for i, t in enumerate(levels) if i == 0 or t != levels[i - 1]]
     assert set(changes) <= {call for call, _, _ in watch.recorded}

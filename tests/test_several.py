@@ -14,12 +14,14 @@ from lib_indetail.ask.depth import layer_weights, profile
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site, laid
 from lib_indetail.errors import BadSetting
 from lib_indetail.inversion.passes import image_passes
 from lib_indetail.methods.colour import Colour
-from lib_indetail.methods.plans import IMAGE, Planner
+from lib_indetail.methods.plans import IMAGE, InDetail
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.adain import adain
+from lib_indetail.noise.mask import Mask
 from lib_indetail.noise.schedule import changed_clean, changed_noise
 from lib_indetail.pictures.convert import picture_tensor
 from lib_indetail.run.prepared import shown_at
@@ -95,20 +97,21 @@ def test_an_output_mask_puts_the_picture_where_it_is_white(embedded, pictures):
 
 
 def test_a_reference_mask_takes_what_is_white(embedded, pictures):
-    left = beside(pictures[0], take=LEFT, adain=0.0)
-    plan = Planner([left.reader(embedded.unet)])(0.1, Row("cond"))
-    kept = [source.keep(256).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
+    left = beside(pictures[0], take=Mask(LEFT), adain=0.0)
+    plan = InDetail([left.reader(embedded.unet)]).plan(0.1, Row("cond"))
+    tokens = laid(256, (16, 16))
+    kept = [source.keep(tokens).reshape(16, 16) for stratum in plan for source in stratum.sources if source.keep]
     assert len(kept) == 1 and torch.equal(kept[0], LEFT.bool())
     whole = generate(embedded, REQUEST, beside(pictures[0], adain=0.0))
     assert distance(generate(embedded, REQUEST, left), whole) > 1e-2
-    all_white = generate(embedded, REQUEST, beside(pictures[0], take=torch.ones(16, 16), adain=0.0))
+    all_white = generate(embedded, REQUEST, beside(pictures[0], take=Mask(torch.ones(16, 16)), adain=0.0))
     assert distance(all_white, whole) < 1e-5
 
 
 def test_a_negative_picture_changes_the_uncond_rows_alone(embedded, pictures):
     reader = beside(pictures[0], side="negative").reader(embedded.unet)
-    planner = Planner([reader])
-    assert planner(0.1, Row("cond")) is None and planner(0.1, Row("uncond")) is not None
+    method = InDetail([reader])
+    assert method.plan(0.1, Row("cond")) is None and method.plan(0.1, Row("uncond")) is not None
     unguided = dataclasses.replace(REQUEST, guidance_scale=1.0)
     negative = beside(pictures[0], side="negative")
     assert torch.equal(generate(embedded, unguided, negative), generate(embedded, unguided))
@@ -122,9 +125,9 @@ def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pi
     acting = [beside(pictures[0], weight=0.5, adain=0.5, put=LEFT),
               beside(pictures[1], 2, weight=1.5, strength=0.5),
               beside(pictures[1], 3, weight=2.0, side="negative")]
-    result = tint_all(noise, acting, lambda each: each.chain.latents[-1],
+    result = tint_all(noise, acting, lambda each: each.clean,
                       lambda settings: settings.strength * settings.adain)
-    first, second = (adain(noise, image.chain.latents[-1]) - noise for image in pictures)
+    first, second = (adain(noise, image.clean) - noise for image in pictures)
     expected = noise + 0.25 * 0.5 * LEFT * first + 0.75 * 0.5 * second
     assert distance(result, expected) < 1e-6
     assert tint_all(noise, acting[2:], None, lambda settings: 1.0) is noise
@@ -149,7 +152,7 @@ def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(em
     colour = Colour([beside(pictures[0], colour_match=1.0)], 0.3)
     clean = (z - sigma / 5**0.5 * noise) * 5**0.5
     match = partial(colour.matched, u=0.1)
-    changed = (z - sigma / 5**0.5 * changed_noise(z, noise, sigma, match)) * 5**0.5
+    changed = (z - sigma / 5**0.5 * changed_noise(z * 5**0.5, noise, sigma, match)) * 5**0.5
     assert distance(changed, colour.matched(clean, 0.1)) < 1e-4
     part = changed_clean(clean, match, where)
     assert torch.equal(part[..., 8:], clean[..., 8:])
@@ -162,8 +165,8 @@ def test_colour_match_of_predicted_noise_is_that_of_the_latents_it_stands_for(em
 def test_block_weights_choose_how_strongly_layers_read(embedded, pictures, weights):
     image = beside(pictures[0], block_weights=weights, stratified_until=1.0, lambda_image=1.0)
     layers = self_attention_layers(embedded.unet, image.settings.reading_blocks)
-    planner = Planner([image.reader(embedded.unet)])
-    plans = [planner(0.1, Row("cond"), name) for name in layers]
+    method = InDetail([image.reader(embedded.unet)])
+    plans = [method.plan(0.1, Row("cond"), Site(name)) for name in layers]
     amounts = [0.0 if plan is None else plan[1].weight for plan in plans]
     depth = {"strong": amounts == [1.0] * len(amounts), "detail": amounts == sorted(amounts) and amounts[0] == 0}
     assert depth.get(weights, amounts == sorted(amounts, reverse=True) and amounts[-1] == 0)
@@ -184,11 +187,11 @@ def test_block_weights_go_by_the_depth_of_blocks():
 
 def test_pictures_may_be_read_in_different_blocks(embedded, pictures):
     images = [beside(pictures[0], blocks="all"), beside(pictures[1], 2)]
-    planner = Planner([each.reader(embedded.unet) for each in images])
+    method = InDetail([each.reader(embedded.unet) for each in images])
     name = next(iter(self_attention_layers(embedded.unet, "all")))
-    assert planner.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
-    assert len(planner(0.9, Row("cond"), name)[0].sources) == 2
-    assert len(planner(0.9, Row("cond"), next(iter(self_attention_layers(embedded.unet))))[0].sources) == 3
+    assert method.banks(0.9) == {IMAGE, f"{IMAGE} 2"}
+    assert len(method.plan(0.9, Row("cond"), Site(name))[0].sources) == 2
+    assert len(method.plan(0.9, Row("cond"), Site(next(iter(self_attention_layers(embedded.unet)))))[0].sources) == 3
     assert distance(generate(embedded, REQUEST, images),
                     generate(embedded, REQUEST, [beside(pictures[0]), images[1]])) > 1e-3
 
@@ -197,9 +200,10 @@ def test_an_inversion_offset_shows_nothing_noisier_than_itself(embedded, picture
     chain, schedule = pictures[0].chain, embedded.schedule
     latent_at = shown_at(chain, Settings(inversion_offset=0.4), schedule)
     noisy, edge, clean = schedule.sigma(900), schedule.sigma(600), schedule.sigma(300)
-    assert torch.equal(latent_at(noisy), chain.at(edge)) and torch.equal(latent_at(clean), chain.at(clean))
-    assert distance(chain.at(noisy), chain.at(edge)) > 1e-2
-    assert shown_at(chain, Settings(), schedule) == chain.at
+    shown = chain.shown(schedule)
+    assert torch.equal(latent_at(noisy), shown(edge)) and torch.equal(latent_at(clean), shown(clean))
+    assert distance(shown(noisy), shown(edge)) > 1e-2
+    assert torch.equal(shown_at(chain, Settings(), schedule)(noisy), shown(noisy))
 
 
 def test_the_second_pass_has_its_own_strength_and_lambda():

@@ -7,18 +7,21 @@ import json
 import pytest
 from PIL import Image
 
+from lib_indetail import __version__
 from lib_indetail.ask.infotext import LABELS, written
-from lib_indetail.ask.request import (
+from lib_indetail.ask.page_order import (
+    FROZEN,
+    FROZEN_FOR,
     FURTHER,
     IF_OWN,
-    LATER,
     MOST_PICTURES,
     OF_FURTHER,
     POSITIONS,
     SETTINGS,
-    Request,
     numbered,
+    with_newer,
 )
+from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import SHARED, Settings
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.pictures.convert import picture_hash
@@ -53,9 +56,17 @@ def test_the_order_of_positions_is_what_it_was():
              "reference_mask 2", "output_mask 2", "weight 2", "strength 2", "side 2", "own 2", "lambda_image 2")
     assert POSITIONS[:len(first)] == first
     assert len(set(POSITIONS)) == len(POSITIONS) and MOST_PICTURES == 8
-    show = POSITIONS.index("show")
-    assert POSITIONS[show - 1] == "block_weights 8"
-    assert POSITIONS[show + 1:] == LATER == ("levels", "detail", "detail_schedule")
+    assert POSITIONS[138:143] == FROZEN[138:143] == ("block_weights 8", "show", "levels", "detail", "detail_schedule")
+
+
+def test_a_newer_setting_moves_nothing():
+    settings = [name for name in SETTINGS if name in FROZEN]
+    settings.insert(3, "newest")
+    assert with_newer(FROZEN, settings) == (*FROZEN, "newest")
+
+
+def test_a_version_is_made_with_all_settings_among_the_frozen_positions():
+    assert __version__ == FROZEN_FOR, "append to FROZEN what POSITIONS has behind it, then name the version"
 
 
 def test_a_further_picture_takes_the_firsts_settings_but_its_own():
@@ -173,10 +184,10 @@ def test_a_reference_mask_lies_where_its_picture_does():
     picture, mask = Image.new("RGB", (64, 32), "red"), Image.new("L", (64, 32))
     mask.paste(255, (0, 0, 32, 32))
     fitted = [placed(each, 64, 64, "fit") for each in (picture, mask)]
-    cells = reading_mask(*fitted)
+    cells = reading_mask(*fitted).values
     assert cells.shape == (8, 8) and cells[2:6, :3].min() > 0.99
     assert cells[:2].max() == cells[6:].max() == 0 and cells[:, 5:].max() < 0.01
-    assert reading_mask(fitted[0], None).dtype.is_floating_point is False
+    assert reading_mask(fitted[0], None).hard and not reading_mask(*fitted).hard
     assert reading_mask(placed(picture, 64, 32), None) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
@@ -42,6 +43,15 @@ def test_a_chain_comes_back_bit_by_bit_for_its_own_key_only(store, tmp_path):
     assert same(ChainStore(lambda: tmp_path / "chains", lambda: ROOM).get(("picture", 1.5, None)), kept)
     assert store.get(("picture", 1.5, "")) is None
     assert len(store) == 1 and store.bytes > kept.bytes
+
+
+def test_a_file_of_before_the_one_coordinate_is_not_found_and_nobody_warns(store, tmp_path, caplog):
+    store.put("a", chain())
+    (made,) = (tmp_path / "chains").iterdir()
+    older = hashlib.sha256(repr("a").encode()).hexdigest()
+    made.replace(made.with_name(f"{older[:32]}{SUFFIX}"))
+    assert store.get("a") is None and caplog.records == []
+    assert len(store) == 1
 
 
 def test_nothing_is_there_at_first_and_after_clearing(store):

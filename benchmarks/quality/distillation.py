@@ -20,7 +20,7 @@ from embedded.unet_calls import GuidedModel
 from lib_indetail.attention.layers import self_attention_layers
 from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.noise.adain import adain
-from lib_indetail.noise.schedule import noise_of
+from lib_indetail.noise.schedule import stepped_as_shown
 
 LAYERS = 6
 """The last ones, as theirs."""
@@ -40,13 +40,13 @@ def distilled(model: LatentDiffusion, request: Request, clean: torch.Tensor) -> 
     timesteps = ddim_nodes(request.steps, len(schedule))[::-1]
     layers = list(self_attention_layers(model.unet).values())[-LAYERS:]
     for t, after in zip(timesteps, [*timesteps[1:], 0], strict=True):
-        here, there = schedule.abar(t), schedule.abar(after)
+        here, there = schedule.sigma(t), schedule.sigma(after)
         with torch.no_grad():
-            predicted = noise_of(guided(z, schedule.sigma(t), t), z, here, model.prediction)
-            z = there**0.5 * (z - (1 - here) ** 0.5 * predicted) / here**0.5 + (1 - there) ** 0.5 * predicted
+            predicted = schedule.noise(guided(z, here, t), z, t, model.prediction)
+            z = stepped_as_shown(schedule, z, predicted, here, there)
             if not after:
                 return z
-            picture = there**0.5 * clean + (1 - there) ** 0.5 * noise
+            picture = (clean + there * noise) * schedule.scale(there)
             z = adain(z, picture)
         z = _nearer(model, layers, z, picture, after)
     return z

@@ -10,7 +10,7 @@ import torch
 from benchmarks.quality.arm import Arm
 from benchmarks.quality.distillation import distilled
 from benchmarks.quality.metrics import figures
-from benchmarks.quality.peers import RULES, PlannedBy, renoised_anew
+from benchmarks.quality.peers import RULES, Ruled, renoised_anew
 from benchmarks.quality.trials import Trial, trial
 from embedded.checkpoint import LatentDiffusion
 from embedded.demo import picture_of
@@ -70,8 +70,8 @@ class Trials:
             scene = trial(given.number + 1).scene
             unwanted = dataclasses.replace(UNWANTED, blocks=arm.resolved.blocks)
             images.append(dataclasses.replace(self._image(scene, given.number, arm, unwanted, request), number=2))
-        planner = None if arm.rule is None else PlannedBy(RULES[arm.rule])
-        return self._model.decode(generate(self._model, request, images, planner=planner, watch=watch,
+        method = None if arm.rule is None else Ruled(RULES[arm.rule], arm.resolved.reading_blocks)
+        return self._model.decode(generate(self._model, request, images, method=method, watch=watch,
                                            detail=arm.detail))
 
     def shares(self, given: Trial, arm: Arm) -> dict[str, float]:
@@ -98,7 +98,7 @@ class Trials:
         run = as_model(plain_pass(self._model.unet, self._model.text([settings.text_for(request.prompt)])))
         back = inverter.reconstruct(run, image.chain, nodes)
         recorded = 0 if settings.inversion in ("one pass", "parallel") else arm.steps
-        return {"error": reconstruction_error(image.chain.latents[0], back).latent, "rows": sum(rows) + recorded}
+        return {"error": reconstruction_error(image.clean, back).latent, "rows": sum(rows) + recorded}
 
     @staticmethod
     def _request(given: Trial, arm: Arm) -> Request:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
-from lib_indetail.attention.algebra import Bank, Plan, Source, Stratum
+from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
+from lib_indetail.attention.method import Method
+from lib_indetail.attention.origins import Bank
 from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site, Where
 from lib_indetail.inversion.inverter import Inverter
-from lib_indetail.methods.mixing import OWN
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, concatenation, replacement
 from lib_indetail.noise.chain import Chain
 
@@ -26,7 +27,7 @@ def reference_only(fidelity: float) -> Rule:
     """ControlNet's: own and reference keys in one softmax in every block; the uncond rows keep `fidelity` of their own
     answer. Its reference is re-noised anew at every step and seen with the texts of the rows that read it."""
     cond = concatenation(IMAGE)
-    uncond = (Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
+    uncond = Plan(Stratum((OWN,)), Stratum((OWN, Source(Bank(IMAGE_WITHOUT_TEXT))), 1 - fidelity))
 
     def rule(u: float, row: Row) -> Plan | None:
         return cond if row.role == "cond" else None if fidelity == 1 else uncond
@@ -45,19 +46,19 @@ def rival(until: float = 0.4) -> Rule:
 def style_aligned(shift: float = math.log(2)) -> Rule:
     """StyleAligned's, for a given picture: both in one softmax with the reference's logits raised by ln 2, in every
     block and on both sides. Its AdaIN of queries and keys is not among these."""
-    plans = {role: (Stratum((OWN, Source(Bank(bank), bias=shift))),)
+    plans = {role: Plan(Stratum((OWN, Source(Bank(bank), bias=shift))))
              for role, bank in (("cond", IMAGE), ("uncond", IMAGE_WITHOUT_TEXT))}
     return lambda u, row: plans[row.role]
 
 
-@dataclass(frozen=True)
-class PlannedBy:
-    """A rule as the hooks ask for plans."""
+class Ruled(Method):
+    """By such a rule, in the self-attention of these blocks."""
 
-    rule: Rule
+    def __init__(self, rule: Rule, blocks: str = "decoder"):
+        self.where, self._rule = (Where("self", blocks),), rule
 
-    def __call__(self, u: float, row: Row, layer: str | None = None) -> Plan | None:
-        return self.rule(u, row) if row.role != "other" else None
+    def plan(self, u: float, row: Row, site: Site) -> Plan | None:
+        return self._rule(u, row)
 
 
 def no_attention(u: float, row: Row) -> None:
@@ -74,4 +75,5 @@ def renoised_anew(inverter: Inverter, clean: torch.Tensor, sigmas: Sequence[floa
     chains = [inverter.renoise(clean, torch.randn(clean.shape, generator=generator).to(clean)) for _ in sigmas]
     clean_level = inverter.schedule.sigma(0.0)
     above = [(sigma, chain.at(sigma)) for sigma, chain in zip(sigmas, chains, strict=True) if sigma > clean_level]
-    return Chain((clean_level, *(sigma for sigma, _ in above)), (clean, *(latent for _, latent in above)))
+    first = clean / inverter.schedule.scale(clean_level)
+    return Chain((clean_level, *(sigma for sigma, _ in above)), (first, *(latent for _, latent in above)))

@@ -19,6 +19,7 @@ from embedded.model import AutoencoderKL, build_unet
 from embedded.schedule import alphas_cumprod
 from embedded.text import TextEncoder
 from embedded.train import weighted_error
+from lib_indetail.noise.schedule import NoiseSchedule, stepped_as_shown
 
 TOKENS = 24
 """Longer than any caption; the last part of the stage sees all 77."""
@@ -129,7 +130,7 @@ def half(device: torch.device) -> torch.autocast:
 def sampled(unet: nn.Module, text: TextEncoder, prompts: list[str], device: torch.device, steps: int = 20,
             scale: float = 5.0, control: tuple[ControlNet, torch.Tensor] | None = None) -> torch.Tensor:
     """Latents [n, 4, 32, 32] by DDIM with guidance, for a look; `control` is a ControlNet with its hints."""
-    abar = alphas_cumprod().to(device)
+    schedule = NoiseSchedule(alphas_cumprod())
     context = torch.cat([text(text.tokenize(each).to(device)) for each in (prompts, [""] * len(prompts))])
     z = torch.randn(len(prompts), 4, 32, 32, generator=torch.Generator().manual_seed(5)).to(device)
     levels = [1 + number * (1000 // steps) for number in reversed(range(steps))]
@@ -142,6 +143,6 @@ def sampled(unet: nn.Module, text: TextEncoder, prompts: list[str], device: torc
                 net, hint = control
                 predicted = add_residuals(unet, x, times, context, *net(x, torch.cat([hint, hint]), times, context))
         cond, uncond = predicted.float().chunk(2)
-        noise, here, there = uncond + scale * (cond - uncond), abar[t], abar[after]
-        z = there.sqrt() * (z - (1 - here).sqrt() * noise) / here.sqrt() + (1 - there).sqrt() * noise
+        noise = uncond + scale * (cond - uncond)
+        z = stepped_as_shown(schedule, z, noise, schedule.sigma(t), schedule.sigma(after))
     return z

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_indetail import __version__
+from lib_indetail.ask.forms import DEFAULT_TASK
 from lib_indetail.ask.image_prompt import ImagePrompt
-from lib_indetail.ask.request import ALWAYS_OWN, DEFAULT_TASK, FURTHER, IF_OWN, Request, numbered
+from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, numbered
+from lib_indetail.ask.request import Request
 from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import SHARED, TASKS, Settings
 from lib_indetail.errors import BadSetting
@@ -113,7 +115,7 @@ def read(lines: Mapping[str, Any]) -> Restored | None:
     values |= _settings_read(own, dict(_TABLE), _former_defaults(own.get(VERSION)), strange)
     for number in FURTHER:
         values |= _further_read(own, number, values, strange)
-    images = {name if number == 1 else numbered(name, number): own[label]
+    images = {numbered(name, number): own[label]
               for number, labels in _PICTURES.items() for name, label in labels.items() if label in own}
     return Restored(values, images, _notes(own.get(VERSION), [f"{label}: {own[label]}" for label in strange]))
 

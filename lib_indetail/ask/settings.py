@@ -12,7 +12,7 @@ from typing import Any
 from lib_indetail.ask.depth import PROFILES, profile
 from lib_indetail.ask.schedules import SHAPES, Curve, curve
 from lib_indetail.ask.setting_kinds import checked, choice, count_or, no_such, number, text, varying
-from lib_indetail.attention.layers import BLOCKS
+from lib_indetail.attention.sites import BLOCKS
 from lib_indetail.errors import BadSetting
 from lib_indetail.noise.window import Window
 
@@ -211,7 +211,7 @@ class Settings:
 
     @property
     def reading_blocks(self) -> str:
-        """One of `layers.BLOCKS`."""
+        """One of `sites.BLOCKS`."""
         return "all" if self.block_weights == "strong" else self.blocks
 
     def in_second_pass(self) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_indetail.ask.request import FURTHER
+from lib_indetail.ask.page_order import FURTHER
 
 IMAGE_PROMPT, RECONSTRUCTION, TASK, SHOW, REPORT = "Image prompt", "Reconstruction", "Task", "Show", "Report"
 MASKS, ADVANCED, MORE = "Masks", "Advanced", "More image prompts"

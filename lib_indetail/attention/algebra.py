@@ -1,65 +1,52 @@
 """One attention algebra: out = sum_j w_j A(Q, K_j, V_j).
 
-A plan is a tuple of strata. A stratum has a weight and an ordered list of key/value sources that one attention
-runs over. Stratified attention, concatenation, replacement, conflicting guidance, interpolation between two
-pictures, panel enhancement and region bias are all plans; none needs a hook of its own.
+A plan has strata. A stratum has a weight and an ordered list of key/value sources that one attention runs over.
+Stratified attention, concatenation, replacement, conflicting guidance, interpolation between two pictures, panel
+enhancement and region bias are all plans; none needs a hook of its own.
 
-Values that belong to tokens (weights, masks, biases, gains) may be tensors, functions of the layer's token count that
-give tensors, or such functions that keep what they gave (`PerLayer`), since one plan serves layers of several
-resolutions.
+Values that belong to tokens (weights, masks, biases, gains) may be tensors, functions of a site's tokens that give
+tensors, or such functions that keep what they gave (`PerLayer`), since one plan serves sites of several resolutions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from lib_indetail.attention.calls import HeadsCall, KeysValues, LayerCall
-from lib_indetail.attention.host_attention import LogitBias
+from lib_indetail.attention.bias import Bias, LogitBias
+from lib_indetail.attention.calls import Call
+from lib_indetail.attention.origins import Origin, Own
 from lib_indetail.attention.per_layer import PerLayer, kept_numbers, on_device
+from lib_indetail.attention.sites import Tokens
 
-PerToken = torch.Tensor | Callable[[int], torch.Tensor] | PerLayer[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Own:
-    """The row's own keys and values."""
-
-
-@dataclass(frozen=True)
-class Bank:
-    """Keys and values recorded under this name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Blend:
-    """(1 - amount) first + amount second: keys and values between two banks of equal length."""
-
-    first: str
-    second: str
-    amount: float
+PerToken = torch.Tensor | Callable[[Tokens], torch.Tensor] | PerLayer[torch.Tensor]
+Weight = float | torch.Tensor
+Gathered = tuple[torch.Tensor, torch.Tensor, Bias | None]
+"""Keys and values [1 or rows, keys, C'] of one source in a call, and what is added to their logits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """Where a stratum's keys and values come from.
 
-    `keep` [keys] leaves out the keys where it is 0 or False; `bias` is added to the logits, one number or
-    sum_r queries[q, r] keys[k, r]; `gain` [keys] scales values without touching the softmax.
+    `keep` [keys] leaves out the keys where it is 0 or False; `bias` is added to the logits, one number or in one of
+    three forms (`attention.bias`); `gain` [keys] scales values without touching the softmax.
     """
 
-    origin: Own | Bank | Blend
+    origin: Origin
     keep: PerToken | None = None
-    bias: float | LogitBias | Callable[[int], LogitBias | None] | PerLayer[LogitBias | None] | None = None
+    bias: float | Bias | Callable[[Tokens], Bias | None] | PerLayer[Bias | None] | None = None
     gain: PerToken | None = None
 
     @property
     def is_plain_own(self) -> bool:
         return isinstance(self.origin, Own) and self.keep is self.bias is self.gain is None
+
+
+OWN = Source(Own())
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,40 +60,86 @@ class Stratum:
     sources: tuple[Source, ...]
     weight: float | PerToken | None = None
 
+    @property
+    def is_plain_own(self) -> bool:
+        return len(self.sources) == 1 and self.sources[0].is_plain_own
 
-Plan = tuple[Stratum, ...]
+    @property
+    def is_left_out(self) -> bool:
+        return isinstance(self.weight, float | int) and self.weight == 0
 
 
-Call = LayerCall | HeadsCall
+class Plan(tuple[Stratum, ...]):
+    """Strata, of which one at most takes the rest. Raises ValueError for what is no plan."""
+
+    def __new__(cls, *strata: Stratum) -> Plan:
+        if sum(each.weight is None for each in strata) > 1:
+            raise ValueError("two strata of a plan take the rest")
+        if not strata or not all(each.sources for each in strata):
+            raise ValueError("a plan has strata, and a stratum has sources")
+        if any(isinstance(each.weight, float | int) and not math.isfinite(each.weight) for each in strata):
+            raise ValueError("a stratum's weight is no number")
+        return super().__new__(cls, strata)
+
+    @property
+    def banks(self) -> list[str]:
+        """The names of the banks that it reads."""
+        return list(dict.fromkeys(bank for stratum in self for source in stratum.sources
+                                  for bank in source.origin.banks))
 
 
-def banks_of(plan: Plan) -> list[str]:
-    """The names of the banks that a plan reads."""
-    names: list[str] = []
-    for stratum in plan:
-        for source in stratum.sources:
-            match source.origin:
-                case Bank(name):
-                    names.append(name)
-                case Blend(first, second, _):
-                    names += [first, second]
-    return list(dict.fromkeys(names))
+PLAIN = Plan(Stratum((OWN,)))
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One stratum in a call: w_j, and the sources whose keys are left, gathered; None for plain own ones, whose answer
+    is the host's."""
+
+    weight: Weight
+    parts: list[tuple[Source, Gathered]] | None
 
 
 def evaluate(plan: Plan, call: Call) -> torch.Tensor:
-    """The layer's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
-    answers = [(stratum.weight, answer) for stratum in plan
-               if not _is_zero(stratum.weight) and (answer := _answer(stratum, call)) is not None]
-    weights = [None if weight is None else resolve(weight, call.shape[1], answer) for weight, answer in answers]
+    """The site's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
+    terms, rest = terms_of(plan, call)
+    answers = [(term.weight, _answer(term, call)) for term in terms]
+    return _weighted_sum([*answers, *([] if rest is None else [(rest, call.entered.nothing())])])
+
+
+def terms_of(plan: Plan, call: Call) -> tuple[list[Term], Weight | None]:
+    """The strata that take part in a call, and what their weights leave over of 1 (None: nothing)."""
+    there = [(stratum.weight, parts) for stratum in plan
+             if not stratum.is_left_out and (parts := _parts(stratum, call)) != []]
+    weights = [None if weight is None else resolve(weight, call.tokens, call.device) for weight, _ in there]
     rest = 1 - sum(weight for weight in weights if weight is not None)
-    if None not in weights and not (isinstance(rest, float | int) and abs(rest) < 1e-9):
-        answers.append((None, call.nothing()))
-        weights.append(None)
-    return _weighted_sum([(rest if weight is None else weight, answer)
-                          for weight, (_, answer) in zip(weights, answers, strict=True)])
+    terms = [Term(rest if weight is None else weight, parts) for weight, (_, parts) in zip(weights, there, strict=True)]
+    is_whole = None in weights or (isinstance(rest, float | int) and abs(rest) < 1e-9)
+    return terms, None if is_whole else rest
 
 
-def _weighted_sum(terms: list[tuple[float | torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+def _parts(stratum: Stratum, call: Call) -> list[tuple[Source, Gathered]] | None:
+    if stratum.is_plain_own:
+        return None
+    return [(source, part) for source in stratum.sources if (part := gather(source, call)) is not None]
+
+
+def _answer(term: Term, call: Call) -> torch.Tensor:
+    """A(Q, K_j, V_j)."""
+    if term.parts is None:
+        return call.entered.own()
+    gathered = [part for _, part in term.parts]
+    keys, values = (torch.cat([part[i].expand(call.rows, -1, -1) for part in gathered], dim=1) for i in (0, 1))
+    biases = [part[2] for part in gathered]
+    if all(bias is None for bias in biases):
+        return call.attend(keys, values, None)
+    if len(biases) == 1:
+        return call.attend(keys, values, biases[0])
+    counts = [part[0].shape[1] for part in gathered]
+    return call.attend(keys, values, LogitBias.joined(biases, counts, call.tokens.count, keys.device))
+
+
+def _weighted_sum(terms: list[tuple[Weight, torch.Tensor]]) -> torch.Tensor:
     if len(terms) == 1 and _is_one(terms[0][0]):
         return terms[0][1]
     total = 0
@@ -115,29 +148,15 @@ def _weighted_sum(terms: list[tuple[float | torch.Tensor, torch.Tensor]]) -> tor
     return total
 
 
-def _answer(stratum: Stratum, call: Call) -> torch.Tensor | None:
-    """A(Q, K_j, V_j); None if no key is left."""
-    if len(stratum.sources) == 1 and stratum.sources[0].is_plain_own:
-        return call.own()
-    gathered = [part for source in stratum.sources if (part := gather(source, call)) is not None]
-    if not gathered:
-        return None
-    keys, values = (torch.cat([part[i].expand(call.shape[0], -1, -1) for part in gathered], dim=1) for i in (0, 1))
-    biases = [part[2] for part in gathered]
-    bias = None if all(b is None for b in biases) else LogitBias.joined(
-        biases, [part[0].shape[1] for part in gathered], call.shape[1], keys.device)
-    return call.attend(keys, values, bias)
-
-
-def gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, LogitBias | None] | None:
-    """Keys, values and bias of one source with its masked keys left out."""
-    keys, values = _keys_values(source.origin, call)
-    count = keys.shape[1]
+def gather(source: Source, call: Call) -> Gathered | None:
+    """Keys, values and bias of one source with its masked keys left out; None if none is left."""
+    keys, values = source.origin.keys_values(call)
+    tokens = call.keys_laid(keys.shape[1])
     if source.gain is not None:
-        values = values * resolve(source.gain, count, values).to(values.dtype).view(1, count, 1)
-    bias = _bias_of(source, count, keys)
+        values = values * resolve(source.gain, tokens, values.device).to(values.dtype).view(1, tokens.count, 1)
+    bias = _bias_of(source, tokens, keys)
     if source.keep is not None:
-        kept = kept_numbers(source.keep, count, keys.device)
+        kept = kept_numbers(source.keep, tokens, keys.device)
         if not len(kept):
             return None
         keys, values = keys.index_select(1, kept), values.index_select(1, kept)
@@ -145,33 +164,16 @@ def gather(source: Source, call: Call) -> tuple[torch.Tensor, torch.Tensor, Logi
     return keys, values, bias
 
 
-def _bias_of(source: Source, count: int, keys: torch.Tensor) -> LogitBias | None:
+def _bias_of(source: Source, tokens: Tokens, keys: torch.Tensor) -> Bias | None:
     if isinstance(source.bias, float | int):
-        return LogitBias(torch.full((count, 1), float(source.bias), device=keys.device)) if source.bias else None
-    return on_device(source.bias, count, keys.device)
+        return LogitBias(torch.full((tokens.count, 1), float(source.bias), device=keys.device)) if source.bias else None
+    return on_device(source.bias, tokens, keys.device)
 
 
-def _keys_values(origin: Own | Bank | Blend, call: Call) -> KeysValues:
-    match origin:
-        case Own():
-            return call.own_keys_values()
-        case Bank(name):
-            return call.banks[name]
-        case Blend(first, second, amount):
-            return tuple(torch.lerp(a, b, amount) for a, b in zip(call.banks[first], call.banks[second], strict=True))
-    raise TypeError(f"not an origin of keys and values: {origin!r}")
+def resolve(value: float | PerToken, tokens: Tokens, device: torch.device) -> Weight:
+    """What belongs to these tokens, as a number or on the device."""
+    return value if isinstance(value, float | int) else on_device(value, tokens, device)
 
 
-def resolve(value: float | PerToken, tokens: int, like: torch.Tensor) -> float | torch.Tensor:
-    """What belongs to so many tokens, as a number or on the device of `like`."""
-    if isinstance(value, float | int):
-        return value
-    return on_device(value, tokens, like.device)
-
-
-def _is_zero(weight: float | PerToken | None) -> bool:
-    return isinstance(weight, float | int) and weight == 0
-
-
-def _is_one(weight: float | torch.Tensor) -> bool:
+def _is_one(weight: Weight) -> bool:
     return isinstance(weight, float | int) and weight == 1

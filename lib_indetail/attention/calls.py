@@ -1,89 +1,115 @@
-"""What a plan is evaluated on: some rows of one call of one attention layer, in one of two places."""
+"""What a plan is evaluated on: some rows of one call of one site."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
-from torch import nn
 
-from lib_indetail.attention.host_attention import HostAttention, LogitBias
+from lib_indetail.attention.bias import (
+    Bias,
+    FromExtremes,
+    FromProbabilities,
+    KeysValues,
+    LogitBias,
+    attended_densely,
+    extremes,
+)
+from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Grid, Site, Tokens, laid
 
-KeysValues = tuple[torch.Tensor, torch.Tensor]
 
+class Entered(Protocol):
+    """Rows of a call as they were met: see `entered`. C' are the channels of all heads together."""
 
-@dataclass(frozen=True, eq=False)
-class LayerCall:
-    """Rows that the host has answered, behind the layer's output projection.
-
-    `x` [rows, tokens, C] is what the queries are made from, `context` what the rows' own keys are made from, and
-    their values, unless there is a `value` for them; `output` [rows, tokens, C] is the host's own attention of these
-    rows, under whatever mask it was called with; `banks` are the layer's recorded keys and values,
-    [1 or rows, keys, C'] each.
-    """
-
-    attention: HostAttention
-    module: nn.Module
-    x: torch.Tensor
-    context: torch.Tensor
-    output: torch.Tensor
-    banks: Mapping[str, KeysValues]
-    value: torch.Tensor | None = None
+    heads: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and query tokens."""
-        return self.x.shape[0], self.x.shape[1]
+
+    @property
+    def device(self) -> torch.device: ...
 
     @property
     def queries(self) -> torch.Tensor:
-        return self.module.to_q(self.x)
+        """[rows, tokens, C']"""
 
     def own_keys_values(self) -> KeysValues:
-        keys, values = self.attention.keys_values(self.module, self.context)
-        if self.value is not None:
-            values = self.attention.keys_values(self.module, self.value)[1]
-        return keys, values
+        """[rows, keys, C'] each."""
 
     def own(self) -> torch.Tensor:
-        """A(Q, K, V)."""
-        return self.output
+        """A(Q, K, V): what the rows would have without us."""
 
     def attend(self, keys: torch.Tensor, values: torch.Tensor, bias: LogitBias | None) -> torch.Tensor:
-        return self.attention.attend(self.module, self.x, keys, values, bias)
+        """A(Q, keys, values), of [rows, keys, C'] each."""
+
+    def behind(self, heads: torch.Tensor) -> torch.Tensor:
+        """What was attended to explicitly, [rows, tokens, C'], in the place where `attend` answers."""
 
     def nothing(self) -> torch.Tensor:
-        """What weights that do not sum to 1 leave over: the projection's bias."""
-        return self.attention.project(self.module, torch.zeros_like(self.x[:1, :1]))
+        """What weights that do not sum to 1 leave over, [1, 1, C]."""
+
+
+def _no_text(name: str) -> KeysValues:
+    raise ValueError(f"no text rows {name!r} are given here")
 
 
 @dataclass(frozen=True, eq=False)
-class HeadsCall:
-    """Rows before the layer's output projection, which comes once and over all rows: nothing is computed twice.
+class Readable:
+    """What may be read at a site beside a row's own keys and values: `banks`, other `rows`, and `extra` tokens that are
+    given with the site; and of `texts` the keys and values of the text rows of a name."""
 
-    `queries`, `keys` and `values` [rows, tokens, C'] are the rows' own.
-    """
+    banks: Mapping[str, KeysValues] = field(default_factory=dict)
+    rows: Mapping[Row, KeysValues] = field(default_factory=dict)
+    extra: Mapping[str, KeysValues] = field(default_factory=dict)
+    texts: Callable[[str], KeysValues] = _no_text
 
-    attention: HostAttention
-    module: nn.Module
-    queries: torch.Tensor
-    keys: torch.Tensor
-    values: torch.Tensor
-    banks: Mapping[str, KeysValues]
+    def of(self, rows: slice | list[int]) -> Readable:
+        """What these rows of the call may read."""
+        if not self.extra:
+            return self
+        return replace(self, extra={name: pair if len(pair[0]) == 1 else tuple(part[rows] for part in pair)
+                                    for name, pair in self.extra.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """`cells` are those that the model was called on; `lead` tokens of a text stand before the image's at a joint
+    site. Rows that somebody has `merged` have queries of several images."""
+
+    site: Site
+    entered: Entered
+    read: Readable = field(default_factory=Readable)
+    cells: Grid | None = None
+    lead: int = 0
+    merged: bool = False
 
     @property
-    def shape(self) -> tuple[int, int]:
-        return self.queries.shape[0], self.queries.shape[1]
+    def rows(self) -> int:
+        return self.entered.shape[0]
 
-    def own_keys_values(self) -> KeysValues:
-        return self.keys, self.values
+    @property
+    def device(self) -> torch.device:
+        return self.entered.device
 
-    def own(self) -> torch.Tensor:
-        return self.attend(self.keys, self.values, None)
+    @property
+    def tokens(self) -> Tokens:
+        """Those of the queries."""
+        count = self.entered.shape[1]
+        return Tokens(count) if self.merged else laid(count, self.cells, self.lead)
 
-    def attend(self, keys: torch.Tensor, values: torch.Tensor, bias: LogitBias | None) -> torch.Tensor:
-        return self.attention.heads(self.module, self.queries, keys, values, bias)
+    def keys_laid(self, count: int) -> Tokens:
+        """Where so many keys lie."""
+        return Tokens(count) if self.site.kind == "cross" else laid(count, self.cells, self.lead)
 
-    def nothing(self) -> torch.Tensor:
-        return torch.zeros_like(self.queries[:1, :1])
+    def attend(self, keys: torch.Tensor, values: torch.Tensor, bias: Bias | None) -> torch.Tensor:
+        """A(Q, keys, values) with a bias, in the place of `own`."""
+        entered = self.entered
+        if isinstance(bias, FromProbabilities):
+            return entered.behind(attended_densely(entered.queries, keys, values, entered.heads, bias))
+        if isinstance(bias, FromExtremes):
+            bias = bias.make(*extremes(entered.queries, keys, entered.heads))
+        return entered.attend(keys, values, bias)

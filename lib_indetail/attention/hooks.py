@@ -1,6 +1,7 @@
-"""The hook object: records the image latent's keys and values and lets rows of the UNet read them.
+"""The hook object: puts a method to work on a UNet. It records the image latents' keys and values, and lets rows read
+them.
 
-    with InDetailHooks(unet, branches, planner) as hooks:
+    with InDetailHooks(unet, branches, method) as hooks:
         ...                                    # once per evaluation of the denoiser:
         with hooks.evaluation(sigma, u, rows):
             ...                                # the host's UNet calls, in the order of `rows`
@@ -11,49 +12,47 @@ Nothing is left on the UNet afterwards, whatever was raised.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
-from lib_indetail.attention.algebra import Call, Plan, banks_of, evaluate
-from lib_indetail.attention.calls import HeadsCall, LayerCall
+from lib_indetail.attention.at_work import AtWork
+from lib_indetail.attention.entered import BeforeProjection, BehindModule, of_module
 from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.attention.installed import Installed
+from lib_indetail.attention.layers import sites
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.received import Watcher
-from lib_indetail.attention.rows import Role, Row, RowCursor, Rows, row_numbers, rows_but, together
+from lib_indetail.attention.rows import Role, Row, Rows
+from lib_indetail.attention.sites import Site
 from lib_indetail.bank.image_branch import Branch
-from lib_indetail.bank.memory import Recorded
 from lib_indetail.bank.recording import Recorder
-from lib_indetail.errors import CannotAct
-
-Planned = tuple[slice | list[int], Plan]
-"""Rows of a UNet call, and the plan that they follow in a layer."""
 
 
 class InDetailHooks:
     """Run-scoped hooks on one UNet of ldm or sgm structure.
 
     branches: for every bank, how it is recorded.
-    planner: (u, row, layer's name) -> the plan of such rows there, or None for plain attention.
+    method: what rows read where.
     attention: the host's attention.
     watch: writes down which shares of attention banks receive, if anybody wants to know.
+    functions: sites that are no modules; who meets them asks `at_work.answered`.
     """
 
-    def __init__(self, unet: nn.Module, branches: Mapping[str, Branch],
-                 planner: Callable[[float, Row, str], Plan | None], attention: HostAttention | None = None,
-                 watch: Watcher | None = None):
-        self._unet, self._planner, self._watch = unet, planner, watch
-        self._recorder = Recorder(unet, branches)
-        self._layers = self._recorder.layers
-        self._names = {module: name for name, module in self._layers.items()}
-        self._attention = attention or HostAttention()
-        blocks_of = {name: unet.get_submodule(name.rpartition(".")[0]) for name in self._layers}
-        self._norms = {block.norm1: name for name, block in blocks_of.items() if hasattr(block, "norm1")}
+    def __init__(self, unet: nn.Module, branches: Mapping[str, Branch], method: Method,
+                 attention: HostAttention | None = None, watch: Watcher | None = None, functions: Sequence[Site] = ()):
+        self._unet, self._attention = unet, attention or HostAttention()
+        self._recorder = Recorder(unet, branches, functions)
+        modules = sites(unet, method.where)
+        self._sites = {site.name: module for site, module in modules.items()}
+        self._names = {module: name for name, module in self._sites.items()}
+        known = [*modules, *(site for site in functions if any(where.has(site) for where in method.where))]
+        self.at_work = AtWork(method, {site.name: site for site in known}, self._recorder, watch)
+        self._self_attention = {site.name for site in known if site.kind == "self"}
+        self._norms = self._norms_of(self._self_attention)
         self._installed = Installed()
-        self._sigma: float | None = None
-        self._banks: dict[str, Recorded] = {}
-        self._asleep = False
         self._finish()
 
     def __enter__(self) -> InDetailHooks:
@@ -71,45 +70,34 @@ class InDetailHooks:
     def evaluation(self, sigma: float, u: float, rows: Rows | Sequence[Row | Role]) -> Iterator[Rows]:
         """One evaluation of the denoiser at noise level `sigma` and position `u`. Gives what follows its rows through
         the UNet: of a list of them, a cursor."""
-        if sigma != self._sigma:
-            self._banks = {bank: layers for bank, layers in self._banks.items()
-                           if self._recorder.level(bank, sigma) == self._recorder.level(bank, self._sigma)}
-            self._sigma = sigma
-        self._cursor, self._u = RowCursor(rows) if isinstance(rows, Sequence) else rows, u
-        if self._watch:
-            self._watch.begins(sigma, list(self._layers))
         try:
-            yield self._cursor
+            with self.at_work.evaluation(sigma, u, rows) as followed:
+                yield followed
         finally:
             self._finish()
 
-    @contextlib.contextmanager
-    def asleep(self) -> Iterator[None]:
+    def asleep(self) -> contextlib.AbstractContextManager[None]:
         """What goes through the layers meanwhile is left alone: somebody's own pass within a UNet call."""
-        before, self._asleep = self._asleep, True
-        try:
-            yield
-        finally:
-            self._asleep = before
+        return self.at_work.asleep()
 
     def remove(self) -> None:
         """Take everything off the UNet and forget all tensors. May be called at any time, and again."""
         self._installed.remove()
-        self._recorder.forget()
-        self._sigma, self._banks = None, {}
+        self.at_work.forget()
         self._finish()
 
     def _finish(self) -> None:
-        self._cursor: Rows | None = None
-        self._u = 0.0
-        self._plans: dict[str, list[Planned]] = {}  # by layer
-        self._row_count = 0
         self._answer: tuple[nn.Module, torch.Tensor] | None = None  # of a layer that was answered before its call
         self._normed: tuple[str, torch.Tensor] | None = None  # of the layer that is being run
 
+    def _norms_of(self, names: set[str]) -> dict[nn.Module, str]:
+        """What makes the input of each self-attention of these."""
+        blocks = {name: self._unet.get_submodule(name.rpartition(".")[0]) for name in self._sites if name in names}
+        return {block.norm1: name for name, block in blocks.items() if hasattr(block, "norm1")}
+
     def _install(self) -> None:
         def indetail_before_unet(module, args, kwargs):
-            self._before_unet(*_unet_inputs(args, kwargs))
+            self.at_work.begins_call(*_unet_inputs(args, kwargs))
 
         def indetail_before_attention(module, args, kwargs):
             return self._before_attention(module, args, kwargs)
@@ -118,77 +106,44 @@ class InDetailHooks:
             return self._after_attention(module, args, kwargs, output)
 
         def indetail_after_norm(module, args, output):
-            if self._reading:
+            if self.at_work.acting:
                 self._normed = self._norms[module], output
 
         self._installed.before(self._unet, indetail_before_unet)
         for norm in self._norms:
             self._installed.after(norm, indetail_after_norm)
-        for module in self._layers.values():
+        for module in self._sites.values():
             self._installed.before(module, indetail_before_attention)
             self._installed.after(module, indetail_after_attention, with_kwargs=True)
         self._recorder.ear.install(self._installed)
 
-    @property
-    def _reading(self) -> bool:
-        return bool(self._plans) and not self._asleep and not self._recorder.ear.active
-
-    def _before_unet(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None) -> None:
-        """Say which rows of this call follow which plan, and see to what they will read."""
-        if self._recorder.ear.active or self._asleep or self._cursor is None:
-            return
-        rows = self._cursor.take(len(x), context)
-        self._plans = {name: planned for name in self._names.values() if (planned := self._planned(rows, name))}
-        self._row_count = len(x)
-        for name, planned in self._plans.items():
-            for bank in (bank for _, plan in planned for bank in banks_of(plan)):
-                if not self._recorder.records(bank, name):
-                    raise CannotAct(f"a plan reads {bank!r} in {name}, where it is not recorded")
-                if bank not in self._banks:
-                    self._banks[bank] = self._recorder.bank(bank, self._sigma, x, timesteps)
-
-    def _planned(self, rows: Sequence[Row], layer: str) -> list[Planned]:
-        """Rows with one plan are answered together."""
-        groups: dict[int, tuple[list[int], Plan]] = {}
-        for number, row in enumerate(rows):
-            if row.role != "other" and (plan := self._planner(self._u, row, layer)) is not None:
-                groups.setdefault(id(plan), ([], plan))[0].append(number)
-        return [(together(numbers), plan) for numbers, plan in groups.values()]
-
     def _before_attention(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         """Where nobody else is at work on a layer: answer it whole, each projection once, and leave its own call one
         token to do. Others may count on being called with all rows."""
-        self._answer = None
-        if not self._reading or self._names[module] not in self._plans or not self._alone_on(module):
+        self._answer, name = None, self._names[module]
+        if not self.at_work.acting or not self.at_work.planned(name) or not self._alone_on(module):
             return None
         x, context = _attention_inputs(args, kwargs)
-        if len(x) != self._row_count or (context is not None and context is not x) or \
-                any(each is not None for each in args[2:]) or not self._attention.is_plain(kwargs):
+        is_plain = not any(each is not None for each in args[2:]) and self._attention.is_plain(kwargs)
+        is_foreign = name in self._self_attention and context is not None and context is not x
+        if len(x) != self.at_work.row_count or not is_plain or is_foreign:
             return None
-        self._answer = module, self._answered_whole(module, x)
-        return (x[:1, :1],), {}
+        context = x if context is None else context
+        queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, context)
+        met = BeforeProjection(module.heads, queries, keys, values, of_module(self._attention, module))
+        heads = self.at_work.answered(name, met, partial(self._keys_values, module))
+        self._answer = module, self._attention.project(module, heads)
+        return (x[:1, :1], *(() if context is x else (context[:1, :1],))), {}
 
     def _alone_on(self, module: nn.Module) -> bool:
-        ours = {module: (1, 1), module.to_k: (0, 1), module.to_v: (0, 1)}
+        heard = (0, 1) if self._names[module] in self._recorder.layers else (0, 0)
+        ours = {module: (1, 1), module.to_k: heard, module.to_v: heard}
         return self._attention.is_own(module) and all(
             (len(part._forward_pre_hooks), len(part._forward_hooks)) == ours.get(part, (0, 0))
             for part in module.modules())
 
-    def _answered_whole(self, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, x)
-        banks, heads = self._banks_of(module), torch.empty_like(queries)
-        planned = self._plans[self._names[module]]
-        plain = rows_but([row for rows, _ in planned for row in row_numbers(rows)], len(x))
-        if plain:
-            heads[plain] = self._attention.heads(module, queries[plain], keys[plain], values[plain])
-        for rows, plan in planned:
-            heads[rows] = self._evaluated(plan, HeadsCall(self._attention, module, queries[rows], keys[rows],
-                                                          values[rows], banks))
-        return self._attention.project(module, heads)
-
-    def _banks_of(self, module: nn.Module) -> dict:
-        name = self._names[module]
-        return {bank: layers[name] for bank, layers in self._banks.items() if name in layers}
+    def _keys_values(self, module: nn.Module, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._attention.keys_values(module, text.to(module.to_k.weight))
 
     def _after_attention(self, module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor):
         """Replace the planned rows of a layer's output; all others keep the host's own bits."""
@@ -196,38 +151,28 @@ class InDetailHooks:
             _, answer = self._answer
             self._answer = None
             return answer
-        if not self._reading:
+        if not self.at_work.acting:
             return None
         x, context = _attention_inputs(args, kwargs)
-        name = self._names[module]
-        planned = self._plans.get(name, []) if len(x) == self._row_count else self._laid_end_to_end(x, name)
-        if not planned:
-            return None
-        context = x if context is None else context
-        value = kwargs.get("value")
-        result, banks = output.clone(), self._banks_of(module)
-        for rows, plan in planned:
-            result[rows] = self._evaluated(plan, LayerCall(
-                self._attention, module, x[rows], context[rows], output[rows], banks,
-                value[rows] if torch.is_tensor(value) else None))
-        return result
+        name, value = self._names[module], kwargs.get("value")
+        met = BehindModule(self._attention, module, x, x if context is None else context, output,
+                           value if torch.is_tensor(value) else None)
+        if len(x) == self.at_work.row_count:
+            return self.at_work.changed(name, met, partial(self._keys_values, module))
+        plan = self._laid_end_to_end(x, name)
+        return plan and self.at_work.changed_together(name, met, plan)
 
-    def _evaluated(self, plan: Plan, call: Call) -> torch.Tensor:
-        if self._watch:
-            self._watch.layer(self._names[call.module], plan, call)
-        return evaluate(plan, call)
-
-    def _laid_end_to_end(self, x: torch.Tensor, name: str) -> list[Planned]:
+    def _laid_end_to_end(self, x: torch.Tensor, name: str):
         """The plan of a call with one row that holds the tokens of several, as shared attention (StyleAlign) makes
         it of the cond rows and of the uncond rows in turn. Which they are is told by what the layer was given."""
         if self._normed is None or self._normed[0] != name or len(x) != 1:
-            return []
+            return None
         normed = self._normed[1]
-        for rows, plan in self._plans.get(name, []):
+        for rows, plan in self.at_work.planned(name):
             wanted = normed[rows].reshape(1, -1, normed.shape[-1])
             if wanted.shape == x.shape and torch.equal(wanted, x):
-                return [(slice(0, 1), plan)]
-        return []
+                return plan
+        return None
 
 
 def _attention_inputs(args: tuple, kwargs: dict) -> tuple[torch.Tensor, torch.Tensor | None]:

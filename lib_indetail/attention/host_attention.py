@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-_WIDENING = 8
-
-
-@dataclass(frozen=True, eq=False)
-class LogitBias:
-    """b(q, k) = sum_r queries[q, r] keys[k, r], added to every head's logits.
-
-    `keys` is [keys, r]; `queries` is [query tokens, r], or None for ones.
-    """
-
-    keys: torch.Tensor
-    queries: torch.Tensor | None = None
-
-    def kept(self, numbers: torch.Tensor) -> LogitBias:
-        """The bias of the keys of these numbers."""
-        return LogitBias(self.keys.index_select(0, numbers), self.queries)
-
-    def to(self, device: torch.device) -> LogitBias:
-        return LogitBias(self.keys.to(device), None if self.queries is None else self.queries.to(device))
-
-    @staticmethod
-    def joined(biases: list[LogitBias | None], counts: list[int], tokens: int, device: torch.device) -> LogitBias:
-        """The bias of concatenated keys, for so many query tokens: `counts[i]` keys have `biases[i]`, or none."""
-        queries = [torch.ones(tokens, b.keys.shape[1], device=device) if b.queries is None else b.queries.to(device)
-                   for b in biases if b is not None]
-        columns = torch.block_diag(*(torch.zeros(count, 0, device=device) if b is None else b.keys.float().to(device)
-                                     for b, count in zip(biases, counts, strict=True)))
-        return LogitBias(columns, torch.cat(queries, dim=1))
+from lib_indetail.attention.bias import LogitBias
+from lib_indetail.attention.widened import cut, widened
 
 
 class HostAttention:
@@ -99,37 +71,13 @@ class _StandIn:
 
 def _widened(module: nn.Module, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
              bias: LogitBias, to_out) -> torch.Tensor:
-    """Attention with a bias, in heads of d channels widened to D: q' = [q sqrt(D/d), sqrt(D) queries],
-    k' = [k, keys], v' = [v, 0].
-
-    The host divides the logits by sqrt(D), so q'k' / sqrt(D) = qk / sqrt(d) + b. The extra channels of the
-    result are zero and are cut off before the output projection. The host is given q' for x as well, since some
-    functions read the width of a head from x.
-    """
-    heads, inner = module.heads, keys.shape[-1]
-    narrow = inner // heads
-    wide = narrow + math.ceil(bias.keys.shape[1] / _WIDENING) * _WIDENING
-    extra_keys = _extra(bias.keys, wide - narrow, keys)
-    extra_queries = _extra(bias.queries, wide - narrow, keys) * wide**0.5
-    wide_queries = _append(queries * (wide / narrow) ** 0.5, heads, extra_queries)
-    wide_keys = _append(keys, heads, extra_keys)
-    wide_values = _append(values, heads, torch.zeros_like(extra_keys))
+    """Attention with a bias, in heads of d channels that are widened to D. The host is given the wide queries for x as
+    well, since some functions read the width of a head from x."""
+    heads, narrow = module.heads, keys.shape[-1] // module.heads
+    wide_queries, wide_keys, wide_values = widened(queries, keys, values, heads, bias)
     stand_in = _StandIn(module, to_q=lambda _: wide_queries, to_k=lambda _: wide_keys, to_v=lambda _: wide_values,
-                        scale=wide**-0.5, to_out=_CutThenProject(to_out, heads, narrow))
+                        scale=(wide_keys.shape[-1] // heads)**-0.5, to_out=_CutThenProject(to_out, heads, narrow))
     return type(module).forward(stand_in, wide_queries, context=wide_queries)
-
-
-def _extra(channels: torch.Tensor, width: int, like: torch.Tensor) -> torch.Tensor:
-    padded = torch.zeros(len(channels), width, dtype=like.dtype, device=like.device)
-    padded[:, :channels.shape[1]] = channels.to(like)
-    return padded
-
-
-def _append(x: torch.Tensor, heads: int, extra: torch.Tensor) -> torch.Tensor:
-    """[rows, n, heads * d] and [n, e] -> [rows, n, heads * (d + e)]."""
-    rows, n, _ = x.shape
-    split = x.view(rows, n, heads, -1)
-    return torch.cat([split, extra.to(x.dtype)[None, :, None].expand(rows, n, heads, -1)], -1).reshape(rows, n, -1)
 
 
 class _CutThenProject:
@@ -139,7 +87,7 @@ class _CutThenProject:
         self._to_out, self._heads, self._width = to_out, heads, width
 
     def _cut(self, x: torch.Tensor) -> torch.Tensor:
-        return x.reshape(*x.shape[:2], self._heads, -1)[..., :self._width].reshape(*x.shape[:2], -1)
+        return cut(x, self._heads, self._width)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return self._to_out(self._cut(x))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lib_indetail.attention.algebra import Bank, Blend, Call, Own, Plan, Source, Stratum, gather, resolve
+from lib_indetail.attention.algebra import OWN, Plan, Source, Term, terms_of
+from lib_indetail.attention.calls import Call
 
-OWN = "own"
 QUERIES = 64
 """Of a layer at most so many are looked at, evenly spaced."""
 
@@ -21,43 +21,41 @@ QUERIES = 64
 def received(plan: Plan, call: Call, queries: int | None = None) -> dict[str, torch.Tensor]:
     """By bank, and "own" for the rows' own keys: which part of a query's attention goes there, mean over heads,
     [rows, queries]. The parts of one query sum to 1. `queries` is how many are looked at (None: all)."""
-    rows, tokens = call.shape
+    rows, tokens = call.entered.shape
     at = torch.linspace(0, tokens - 1, min(tokens, queries or tokens)).round().long()
-    strata = [(stratum.weight, masses) for stratum in plan if (masses := _masses(stratum, call, at))]
-    weights = [None if weight is None else _column(weight, tokens, at, call) for weight, _ in strata]
-    rest = 1 - sum(weight for weight in weights if weight is not None)
     parts: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(rows, len(at)))
-    for weight, (_, masses) in zip(weights, strata, strict=True):
-        for source, mass in masses:
-            for name, part in _named(source):
-                parts[name] = parts[name] + part * (rest if weight is None else weight) * mass
+    for term in terms_of(plan, call)[0]:
+        weight = _column(term.weight, tokens, at)
+        for source, mass in _masses(term, call, at):
+            for name, share in source.origin.shares.items():
+                parts[name] = parts[name] + share * weight * mass
     return dict(parts)
 
 
-def _column(weight, tokens: int, at: torch.Tensor, call: Call) -> float | torch.Tensor:
-    """A stratum's weight at the queries, a number or [rows or 1, queries]."""
-    value = resolve(weight, tokens, call.queries)
-    if isinstance(value, float | int):
-        return value
-    value = value.float().cpu().expand(value.shape[:-2] + (tokens, 1))[..., at, 0]
+def _column(weight: float | torch.Tensor, tokens: int, at: torch.Tensor) -> float | torch.Tensor:
+    """A term's weight at the queries, a number or [rows or 1, queries]."""
+    if isinstance(weight, float | int):
+        return weight
+    value = weight.float().cpu().expand(weight.shape[:-2] + (tokens, 1))[..., at, 0]
     return value if value.ndim == 2 else value[None]
 
 
-def _masses(stratum: Stratum, call: Call, at: torch.Tensor) -> list[tuple[Source, torch.Tensor]]:
-    """What each source has of the stratum's softmax, [rows, queries]."""
-    gathered = [(source, part) for source in stratum.sources if (part := gather(source, call)) is not None]
-    if not gathered:
-        return []
-    counts = [part[0].shape[1] for _, part in gathered]
-    bias = torch.cat([_bias(part[2], count, call.shape[1], at)
-                      for (_, part), count in zip(gathered, counts, strict=True)], dim=1)
-    queries = call.queries[:, at.to(call.queries.device)]
+def _masses(term: Term, call: Call, at: torch.Tensor) -> list[tuple[Source, torch.Tensor]]:
+    """What each source has of the term's softmax, [rows, queries]."""
+    sources = [OWN] if term.parts is None else [source for source, _ in term.parts]
+    if len(sources) == 1:
+        return [(sources[0], torch.ones(call.rows, len(at)))]
+    gathered = [part for _, part in term.parts]
+    counts = [part[0].shape[1] for part in gathered]
+    bias = torch.cat([_bias(part[2], count, call.tokens.count, at)
+                      for part, count in zip(gathered, counts, strict=True)], dim=1)
+    queries = call.entered.queries[:, at.to(call.device)]
     masses = []
     for row in range(len(queries)):
-        keys = torch.cat([part[0][row % len(part[0])] for _, part in gathered])
-        split = _probabilities(queries[row], keys, bias, call.module.heads).split(counts, dim=-1)
+        keys = torch.cat([part[0][row % len(part[0])] for part in gathered])
+        split = _probabilities(queries[row], keys, bias, call.entered.heads).split(counts, dim=-1)
         masses.append(torch.stack([part.sum(-1).mean(0).cpu() for part in split]))
-    return [(source, mass) for (source, _), mass in zip(gathered, torch.stack(masses, dim=1), strict=True)]
+    return list(zip(sources, torch.stack(masses, dim=1), strict=True))
 
 
 def _probabilities(queries: torch.Tensor, keys: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:
@@ -73,17 +71,6 @@ def _bias(bias, count: int, tokens: int, at: torch.Tensor) -> torch.Tensor:
     keys = bias.keys.float().cpu()
     queries = torch.ones(tokens, keys.shape[1]) if bias.queries is None else bias.queries.float().cpu()
     return queries[at] @ keys.T
-
-
-def _named(source: Source) -> list[tuple[str, float]]:
-    match source.origin:
-        case Own():
-            return [(OWN, 1.0)]
-        case Bank(name):
-            return [(name, 1.0)]
-        case Blend(first, second, amount):
-            return [(first, 1 - amount), (second, amount)]
-    raise TypeError(f"not an origin of keys and values: {source.origin!r}")
 
 
 @dataclass(eq=False)

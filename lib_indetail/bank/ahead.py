@@ -10,18 +10,18 @@ from lib_indetail.bank.memory import BankMemory
 from lib_indetail.bank.recording import Hearing
 from lib_indetail.errors import Interrupted
 from lib_indetail.inversion.inverter import Model, Progress
-from lib_indetail.methods.plans import Planner
+from lib_indetail.methods.plans import InDetail
 
 MOST_ROWS = 8
 ROW_BYTES = 13000
 """What one row of a call needs for each latent cell and byte of a number, measured on SD 1.5's UNet."""
 
 
-def banks_read(planner: Planner, levels: Iterable[tuple[float, float]]) -> dict[str, list[float]]:
+def banks_read(method: InDetail, levels: Iterable[tuple[float, float]]) -> dict[str, list[float]]:
     """For every bank the noise levels at which rows will read it, of `levels` (sigma, u)."""
     read: dict[str, list[float]] = {}
     for sigma, u in levels:
-        for bank in sorted(planner.banks(u)):
+        for bank in sorted(method.banks(u)):
             read.setdefault(bank, []).append(sigma)
     return read
 

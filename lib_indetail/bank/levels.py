@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 
 RHO = 7.0
 """Of Karras et al. (2022), equation 5: where a given number of levels is spent best."""
@@ -45,7 +45,7 @@ class Levels:
         return [level for level in self.recorded if level in read]
 
 
-def chosen(count: int, schedule: NoiseSchedule, first: float, bounds: Sequence[float],
+def chosen(count: int, schedule: Schedule, first: float, bounds: Sequence[float],
            between: int = BETWEEN) -> Levels:
     """`count` levels of a pass that begins at timestep `first`, from position bounds[0] to bounds[-1]. Between any two
     neighbours of `bounds` (window and phases, ascending) there is one at least, as far as `count` allows. Below each

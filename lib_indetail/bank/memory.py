@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from lib_indetail.attention.algebra import KeysValues
+from lib_indetail.attention.bias import KeysValues
 from lib_indetail.kept.cache import Cache
 
 DIGITS = 6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from lib_indetail.attention.layers import BLOCKS, self_attention_layers
+from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.attention.sites import BLOCKS
 
 STEPS = {"Downsample": 1, "Upsample": -1}
 """By the names that ldm and sgm have for the modules that halve and double width and height."""

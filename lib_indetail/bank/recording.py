@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.installed import Installed
-from lib_indetail.attention.layers import self_attention_layers
+from lib_indetail.attention.layers import sites
+from lib_indetail.attention.sites import Site
 from lib_indetail.bank.image_branch import Branch
 from lib_indetail.bank.memory import Memory, Recorded, away
 from lib_indetail.bank.streaming import OneAhead
@@ -49,6 +50,12 @@ class Ear:
     def forget(self) -> None:
         self._heard = None
 
+    def hear(self, name: str, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Those of a site that is no module."""
+        if self._heard is not None:
+            for index, part in enumerate((keys, values)):
+                self._heard.add(name, index, part)
+
     def _listener(self, name: str, index: int) -> Callable:
         def indetail_after_projection(module, args, output):
             if self._heard is not None:
@@ -84,13 +91,15 @@ class Heard:
 
 
 class Recorder:
-    """Runs image latents through the plain UNet and keeps the keys and values of some layers, by bank. What a branch's
-    memory knows is not computed again."""
+    """Runs image latents through the plain UNet and keeps the keys and values of some sites, by bank: of modules, and
+    of `functions`. What a branch's memory knows is not computed again."""
 
-    def __init__(self, unet: nn.Module, branches: Mapping[str, Branch]):
+    def __init__(self, unet: nn.Module, branches: Mapping[str, Branch], functions: Sequence[Site] = ()):
         self._branches = dict(branches)
-        self._wanted = {bank: self_attention_layers(unet, branch.blocks) for bank, branch in branches.items()}
-        self.layers = {name: module for wanted in self._wanted.values() for name, module in wanted.items()}
+        modules = {bank: sites(unet, branch.where) for bank, branch in branches.items()}
+        self._wanted = {bank: [site.name for site in (*modules[bank], *functions)
+                               if any(where.has(site) for where in branch.where)] for bank, branch in branches.items()}
+        self.layers = {site.name: module for found in modules.values() for site, module in found.items()}
         self.ear = Ear(self.layers)
         self._arriving = {bank: OneAhead(branch.memory) for bank, branch in branches.items() if branch.memory}
 

@@ -16,7 +16,7 @@ import torch
 
 from lib_indetail.errors import Interrupted
 from lib_indetail.noise.chain import Chain
-from lib_indetail.noise.schedule import NoiseSchedule, abar_of_sigma, noise_of
+from lib_indetail.noise.schedule import Schedule, stepped
 
 Model = Callable[[torch.Tensor, float | torch.Tensor], torch.Tensor]
 Progress = Callable[[int, int], None]
@@ -38,7 +38,7 @@ class Inverter:
     what the sampler will feed the UNet at a level, where that is not the schedule's own.
     """
 
-    schedule: NoiseSchedule
+    schedule: Schedule
     prediction: str = "eps"
     progress: Progress | None = None
     interrupted: Callable[[], bool] | None = None
@@ -55,24 +55,22 @@ class Inverter:
         the node just found. A fixed point is undone exactly by one DDIM step down. 1 + `iterations` calls a node."""
         nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
         calls, total = 0, len(nodes) * (1 + iterations)
-        levels, z = [0.0, *map(float, nodes)], latent
-        latents = [latent]
-        for low, high in pairwise(levels):
-            guess = z
+        sigmas = [self.schedule.sigma(t) for t in (0.0, *nodes)]
+        latents = [self._unshown(latent, sigmas[0])]
+        for (low, high), t in zip(pairwise(sigmas), nodes, strict=True):
+            guess, level = latents[-1], low
             for _ in range(1 + iterations):
-                guess = self._move(z, self._noise(model, guess, high), low, high)
+                noise = self._noise(model, guess, level, float(t))
+                guess, level = stepped(latents[-1], noise, low, high), high
                 calls += 1
                 self._report(calls, total)
-            z = guess
-            latents.append(z)
-        return Chain(tuple(self.schedule.sigma(t) for t in levels), tuple(latents))
+            latents.append(guess)
+        return Chain(tuple(sigmas), tuple(latents))
 
     def renoise(self, latent: torch.Tensor, noise: torch.Tensor) -> Chain:
         """No UNet call: the latent under one fixed noise, x0 + sigma eps, at every level."""
-        ends = (0.0, len(self.schedule) - 1.0)
-        abars = [self.schedule.abar(t) for t in ends]
-        latents = tuple(a**0.5 * latent + (1 - a) ** 0.5 * noise for a in abars)
-        return Chain(tuple(self.schedule.sigma(t) for t in ends), latents)
+        ends = self.schedule.sigma(0.0), self.schedule.sigma(len(self.schedule) - 1.0)
+        return Chain(ends, tuple(latent + sigma * noise for sigma in ends))
 
     def one_pass(self, model: Model, latent: torch.Tensor, sigmas: Sequence[float],
                  hearing: Callable[[Sequence[float]], AbstractContextManager] | None = None,
@@ -93,47 +91,54 @@ class Inverter:
         if len(levels) < 2:
             raise ValueError("a one-pass inversion needs a noise level above the clean latent's.")
         calls = 1 + sweeps * -(-(len(levels) - 1) // window)
-        first = self._noise(model, latent, self._timestep(levels[1]))
+        y = self._unshown(latent, clean)
+        first = self._noise(model, y, clean, self._timestep(levels[1]))
         self._report(1, calls)
-        z, evaluated, found, done = latent, [latent], [], 1
+        evaluated, found, done = [y], [], 1
         for start in range(1, len(levels), window):
             low, part = levels[start - 1], levels[start:start + window]
             noises = _leading_on(found or [first], len(part))
             for left in reversed(range(sweeps)):
-                guesses = _path(z, noises, low, part)
+                guesses = _path(y, noises, low, part)
                 with hearing(part) if hearing and not left else nullcontext():
                     noises = self._noises(model, guesses, part)
                 done += 1
                 self._report(done, calls)
-            z, found = _path(z, noises, low, part)[-1], (found + noises)[-2:]
+            y, found = _path(y, noises, low, part)[-1], (found + noises)[-2:]
             evaluated += guesses
         return Chain(tuple(levels), tuple(evaluated))
 
     def reconstruct(self, model: Model, chain: Chain, nodes: Sequence[float] | None = None) -> torch.Tensor:
         """Sample back from the chain's noisiest node over the same nodes, without guidance: the clean latent."""
         nodes = ddim_nodes(50, len(self.schedule)) if nodes is None else list(nodes)
-        levels = [0.0, *map(float, nodes)]
-        z = chain.at(self.schedule.sigma(levels[-1]))
-        pairs = list(pairwise(levels))[::-1]
-        for done, (low, high) in enumerate(pairs, 1):
-            z = self._move(z, self._noise(model, z, high), high, low)
-            self._report(done, len(pairs))
-        return z
+        sigmas = [self.schedule.sigma(t) for t in (0.0, *nodes)]
+        y = chain.at(sigmas[-1])
+        steps = list(zip(pairwise(sigmas), nodes, strict=True))[::-1]
+        for done, ((low, high), t) in enumerate(steps, 1):
+            y = stepped(y, self._noise(model, y, high, float(t)), high, low)
+            self._report(done, len(steps))
+        return y * self.schedule.scale(sigmas[0])
 
-    def _noise(self, model: Model, z: torch.Tensor, t: float) -> torch.Tensor:
+    def _unshown(self, z: torch.Tensor, sigma: float) -> torch.Tensor:
+        """x0 + sigma eps of what the model is shown."""
+        return z / self.schedule.scale(sigma)
+
+    def _noise(self, model: Model, y: torch.Tensor, sigma: float, t: float) -> torch.Tensor:
+        """What the model says of y = x0 + sigma eps when it is fed the timestep t."""
         self._stop_if_asked()
-        return noise_of(model(z, t), z, self.schedule.abar(t), self.prediction)
+        z = y * self.schedule.scale(sigma)
+        return self.schedule.noise(model(z, t), z, t, self.prediction)
 
     def _noises(self, model: Model, latents: Sequence[torch.Tensor], sigmas: Sequence[float]) -> list[torch.Tensor]:
         """Of latents at levels of their own, in one call."""
         timesteps = [self._timestep(sigma) for sigma in sigmas]
         if len(latents) == 1:
-            return [self._noise(model, latents[0], timesteps[0])]
+            return [self._noise(model, latents[0], sigmas[0], timesteps[0])]
         self._stop_if_asked()
-        z = torch.cat(list(latents))
-        output = model(z, torch.tensor(timesteps, device=z.device))
-        return [noise_of(row[None], at, self.schedule.abar(t), self.prediction)
-                for row, at, t in zip(output, latents, timesteps, strict=True)]
+        shown = [y * self.schedule.scale(sigma) for y, sigma in zip(latents, sigmas, strict=True)]
+        output = model(torch.cat(shown), torch.tensor(timesteps, device=shown[0].device))
+        return [self.schedule.noise(row[None], z, t, self.prediction)
+                for row, z, t in zip(output, shown, timesteps, strict=True)]
 
     def _timestep(self, sigma: float) -> float:
         return (self.timestep or self.schedule.timestep)(sigma)
@@ -142,28 +147,17 @@ class Inverter:
         if self.interrupted is not None and self.interrupted():
             raise Interrupted("The inversion of the image prompt was interrupted.")
 
-    def _move(self, z: torch.Tensor, noise: torch.Tensor, source: float, target: float) -> torch.Tensor:
-        """One DDIM step between two timesteps along a given noise."""
-        here, there = self.schedule.abar(source), self.schedule.abar(target)
-        clean = (z - (1 - here) ** 0.5 * noise) / here**0.5
-        return there**0.5 * clean + (1 - there) ** 0.5 * noise
-
     def _report(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
 
 
-def _between(z: torch.Tensor, noise: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """A DDIM step from one sigma to another along a given noise."""
-    return (z / abar_of_sigma(low) ** 0.5 + (high - low) * noise) * abar_of_sigma(high) ** 0.5
-
-
-def _path(z: torch.Tensor, noises: Sequence[torch.Tensor], low: float, sigmas: Sequence[float]) -> list[torch.Tensor]:
+def _path(y: torch.Tensor, noises: Sequence[torch.Tensor], low: float, sigmas: Sequence[float]) -> list[torch.Tensor]:
     """DDIM steps from `low` over all of `sigmas`, each along a noise of its own."""
     latents = []
     for noise, high in zip(noises, sigmas, strict=True):
-        z, low = _between(z, noise, low, high), high
-        latents.append(z)
+        y, low = stepped(y, noise, low, high), high
+        latents.append(y)
     return latents
 
 

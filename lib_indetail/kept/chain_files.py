@@ -14,7 +14,8 @@ from safetensors.torch import save
 from lib_indetail.kept.limited_folder import LimitedFolder
 from lib_indetail.noise.chain import Chain
 
-FORMAT = "InDetail chain 1"
+FORMAT = "InDetail chain 2"
+"""Of the latents x0 + sigma eps; files of before are of another name, and go with the least recently used."""
 SUFFIX = ".chain.safetensors"
 
 
@@ -59,7 +60,7 @@ def _name(key: Hashable) -> str:
 
 
 def _address(key: Hashable) -> str:
-    return hashlib.sha256(repr(key).encode()).hexdigest()
+    return hashlib.sha256(repr((FORMAT, key)).encode()).hexdigest()
 
 
 def _written(chain: Chain, address: str) -> bytes:

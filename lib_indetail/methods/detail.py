@@ -48,7 +48,8 @@ class Detail:
 
     def _drawn(self, clean: torch.Tensor, prepared: Sequence[Tinting], u: float) -> torch.Tensor:
         parts = shares([each.settings.weight for each in prepared])
-        return drawn(clean, [Exemplar(each.clean, part * self._amount(each.settings, u), each.take, each.put)
+        return drawn(clean, [Exemplar(each.clean, part * self._amount(each.settings, u),
+                                      None if each.take is None else each.take.values, each.put)
                              for each, part in zip(prepared, parts, strict=True)], self.term)
 
     def _amount(self, settings: Settings, u: float) -> float:

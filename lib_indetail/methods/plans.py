@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import Bank, PerToken, Plan, Source, Stratum, banks_of
+from lib_indetail.attention.algebra import PLAIN, PerToken, Plan
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.rows import Role, Row
-from lib_indetail.methods.mixing import OWN, Part, mixed, shares
+from lib_indetail.attention.sites import Site, Where
+from lib_indetail.methods.mixing import CONCATENATED, Part, Phase, Stratified, mixed, shares
 from lib_indetail.noise.window import Window
 
 IMAGE = "image"  # recorded with the inversion text, read by cond rows
 IMAGE_WITHOUT_TEXT = "image without text"  # the same latent recorded with the empty prompt, read by uncond rows
 
+
 def stratified(bank: str, weight: float, keep: PerToken | None = None) -> Plan:
     """(1 - weight) A(Q, K, V) + weight A(Q, K_P, V_P): own and image keys in separate softmaxes (paper, equation 3)."""
-    return Stratum((OWN,)), Stratum((Source(Bank(bank), keep),), weight)
+    return mixed([Part(bank, 1.0, Stratified(weight), keep)]) or PLAIN
 
 
 def concatenation(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
     """One softmax over own and image keys (paper, equation 1), the image's logits lowered by -log strength."""
-    return (Stratum((OWN, Source(Bank(bank), keep, math.log(strength)))),)
+    return mixed([Part(bank, strength, CONCATENATED, keep)]) or PLAIN
 
 
 def replacement(bank: str, strength: float = 1.0, keep: PerToken | None = None) -> Plan:
@@ -71,25 +73,28 @@ class Reader:
 
     def part(self, u: float, role: Role, share: float, layer: str | None = None) -> Part:
         bank, strength = self.amount(u, role)
-        return Part(bank, strength * share * self.weight_in(layer), self._stratified(u), self.take, self.put)
+        return Part(bank, strength * share * self.weight_in(layer), self._phase(u), self.take, self.put)
 
-    def _stratified(self, u: float) -> float | None:
+    def _phase(self, u: float) -> Phase:
         if u in Window(0.0, self.settings.replacement_until):
-            return 1.0
-        return self.settings.lambda_at(u) if u in Window(0.0, self.settings.stratified_until) else None
+            return Stratified(1.0)
+        is_stratified = u in Window(0.0, self.settings.stratified_until)
+        return Stratified(self.settings.lambda_at(u)) if is_stratified else CONCATENATED
 
 
-class Planner:
-    """What rows read of some image prompts at position u in a layer: a plan, or None for plain attention. Rows that
-    read the same have the same plan, the very object, and so have layers of the same weights."""
+class InDetail(Method):
+    """The paper's, of some image prompts. Rows that read the same have the same plan, the very object, and so have
+    sites of the same weights."""
 
     def __init__(self, readers: Sequence[Reader]):
         self._readers = tuple(readers)
+        self.where = tuple(dict.fromkeys(Where("self", each.settings.reading_blocks) for each in readers))
         self._u: float | None = None
         self._plans: dict[tuple, Plan | None] = {}
 
-    def __call__(self, u: float, row: Row, layer: str | None = None) -> Plan | None:
-        """Without a layer: as the one of the largest weights."""
+    def plan(self, u: float, row: Row, site: Site | None = None) -> Plan | None:
+        """Without a site: as the one of the largest weights."""
+        layer = site and site.name
         if u != self._u:
             self._u, self._plans = u, {}
         acting = tuple(number for number, reader in enumerate(self._readers)
@@ -102,7 +107,7 @@ class Planner:
     def banks(self, u: float) -> set[str]:
         """What rows of any kind will read there."""
         kinds = [Row(role, image) for role in ("cond", "uncond") for image in self._images()]
-        return {bank for row in kinds if (plan := self(u, row)) for bank in banks_of(plan)}
+        return {bank for row in kinds if (plan := self.plan(u, row)) for bank in plan.banks}
 
     def _plan(self, u: float, role: Role, readers: Sequence[Reader], layer: str | None) -> Plan | None:
         parts = (reader.part(u, role, share, layer)
@@ -113,6 +118,6 @@ class Planner:
         return {0}.union(*(reader.images for reader in self._readers if reader.images is not None))
 
 
-def planner(settings: Settings, take: PerToken | None = None) -> Planner:
+def of_one(settings: Settings, take: PerToken | None = None) -> InDetail:
     """Of one image prompt; `take` says how far each of its tokens may be read."""
-    return Planner([Reader(settings, take=take)])
+    return InDetail([Reader(settings, take=take)])

@@ -10,13 +10,14 @@ import torch
 from lib_indetail.ask.settings import Settings
 from lib_indetail.methods.mixing import shares
 from lib_indetail.noise.adain import Tint, tinted
+from lib_indetail.noise.mask import Mask
 
 
 class Tinting(Protocol):
     """Of a prepared image prompt what tints: see `run.prepared.Prepared`."""
 
     settings: Settings
-    take: torch.Tensor | None
+    take: Mask | None
     put: torch.Tensor | None
     images: frozenset[int] | None
 
@@ -36,12 +37,6 @@ def tint_all(latents: torch.Tensor, prepared: Sequence[Tinting], reference: Call
 def _tinted(latents: torch.Tensor, prepared: Sequence[Tinting], reference: Callable[[Tinting], torch.Tensor],
             amount: Callable[[Settings], float]) -> torch.Tensor:
     parts = shares([each.settings.weight for each in prepared])
-    return tinted(latents, [Tint(reference(each).to(latents), part * amount(each.settings), _content(each.take),
-                                 each.put) for each, part in zip(prepared, parts, strict=True)])
-
-
-def _content(take: torch.Tensor | None) -> torch.Tensor | None:
-    """Which cells count as the picture: of a soft mask those that are mostly taken."""
-    if take is None or take.dtype == torch.bool:
-        return take
-    return take >= min(0.5, float(take.max()))
+    return tinted(latents, [Tint(reference(each).to(latents), part * amount(each.settings),
+                                 None if each.take is None else each.take.cells, each.put)
+                            for each, part in zip(prepared, parts, strict=True)])

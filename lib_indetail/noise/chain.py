@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 
-from lib_indetail.noise.schedule import abar_of_sigma
+from lib_indetail.noise.schedule import Schedule, stepped
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
     """Latents of the image prompt at ascending noise levels.
 
-    `sigmas[k]` is the level of `latents[k]`, a variance-preserving latent [1, C, H, W] as the UNet sees it.
-    The first is the clean latent; it sits at abar[0] (paper's code: `set_alpha_to_one=False`).
+    `sigmas[k]` is the level of `latents[k]`, [1, C, H, W], which are x0 + sigma eps. The first is what the model is
+    shown as the clean latent; of a variance-preserving one it sits at abar[0] (paper's code: `set_alpha_to_one=False`).
     """
 
     sigmas: tuple[float, ...]
@@ -37,10 +38,10 @@ class Chain:
         return sum(z.numel() * z.element_size() for z in self.latents)
 
     def at(self, sigma: float) -> torch.Tensor:
-        """z^P at `sigma`, [1, C, H, W].
+        """x0 + sigma eps at a level, [1, C, H, W].
 
-        z / sqrt(abar) is linear in sigma between two nodes, which is a partial DDIM step; a node's own sigma
-        gives that node. Below the first node the clean latent is held, above the last one its segment goes on.
+        It is linear between two nodes, which is a partial DDIM step; a node's own sigma gives that node. Below the
+        first node the clean latent is held, above the last one its segment goes on.
         """
         if sigma <= self.sigmas[0]:
             return self.latents[0]
@@ -48,7 +49,9 @@ class Chain:
         if sigma == self.sigmas[right]:
             return self.latents[right]
         low, high = self.sigmas[right - 1], self.sigmas[right]
-        start, stop = (z / abar_of_sigma(s) ** 0.5 for z, s in
-                       ((self.latents[right - 1], low), (self.latents[right], high)))
-        slope = (stop - start) / (high - low)
-        return ((start - low * slope) + sigma * slope) * abar_of_sigma(sigma) ** 0.5
+        start, stop = self.latents[right - 1], self.latents[right]
+        return stepped(start, (stop - start) / (high - low), low, sigma)
+
+    def shown(self, schedule: Schedule) -> Callable[[float], torch.Tensor]:
+        """sigma -> z^P, what a model of this schedule is shown at a level, [1, C, H, W]."""
+        return lambda sigma: self.at(sigma) * schedule.scale(sigma)

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageOps, ImageStat
 
 from lib_indetail.errors import BadPicture
+from lib_indetail.noise.mask import Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +32,17 @@ class Placed:
         return torch.nn.functional.avg_pool2d(inside, factor)[0, 0] >= 0.5
 
 
-def reading_mask(placed: Placed, take: Placed | None, factor: int = 8) -> torch.Tensor | None:
-    """Which latent cells of a placed picture may be read, [h, w]: bool where only padding is left out, numbers in 0..1
-    with a reference mask that was placed in the same way; None for all. Raises BadPicture where nothing may be."""
+def reading_mask(placed: Placed, take: Placed | None, factor: int = 8) -> Mask | None:
+    """Which latent cells of a placed picture may be read: a hard mask where only padding is left out, a soft one with a
+    reference mask that was placed in the same way; None for all. Raises BadPicture where nothing may be."""
     content = placed.content(factor)
-    mask = content if take is None else cell_means(take.picture, factor)
-    if take is not None and content is not None:
-        mask = mask * content
-    if mask is not None and not mask.any():
+    if content is None and take is None:
+        return None
+    shown = 1.0 if content is None else content.float()
+    values = shown if take is None else cell_means(take.picture, factor) * shown
+    if not values.any():
         raise BadPicture(_nothing_left(placed, take is not None, factor))
-    return mask
+    return Mask(values, hard=take is None)
 
 
 def _nothing_left(placed: Placed, masked: bool, factor: int) -> str:

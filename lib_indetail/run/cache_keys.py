@@ -25,7 +25,7 @@ def of_chain(model: Model, settings: Settings, latent: torch.Tensor, text: Text,
     text, clip skip, emphasis, embeddings, the text encoder's LoRA, SDXL's size values. The nodes of the one-pass kinds
     are `sigmas`."""
     nodes = tuple(sigmas) if settings.inversion in LEVELS_AT_ONCE and sigmas else settings.nodes
-    return (settings.inversion, nodes, digest(latent), digests(text), digest(model.schedule.alphas_cumprod),
+    return (settings.inversion, nodes, digest(latent), digests(text), model.schedule.identity,
             model.prediction, model.makes_noise())
 
 

@@ -32,7 +32,7 @@ class Extras:
         """Before a pass is sampled: the reconstruction of each image prompt, and its masks at the latent's size."""
         for each in prepared:
             size = each.clean.shape[-1] * CELL, each.clean.shape[-2] * CELL
-            masks = {"Reference mask": each.take, "Output mask": each.put}
+            masks = {"Reference mask": each.take and each.take.values, "Output mask": each.put}
             for name, mask in masks.items() if "masks" in self.show else ():
                 if mask is not None:
                     self.pictures[_title(name, each, of_pass)] = enlarged(mask, size)

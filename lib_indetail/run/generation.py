@@ -17,18 +17,17 @@ from functools import partial
 import torch
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import Plan
 from lib_indetail.attention.hooks import InDetailHooks
+from lib_indetail.attention.method import Method
 from lib_indetail.attention.received import Watcher
-from lib_indetail.attention.rows import Row
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.colour import Colour
 from lib_indetail.methods.detail import Detail
-from lib_indetail.methods.plans import Planner
+from lib_indetail.methods.plans import InDetail
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.finite import ADAIN, still_finite
 from lib_indetail.noise.window import FULL_NOISE, position
-from lib_indetail.run.host import Change, Evaluation, Model, Texts
+from lib_indetail.run.host import Change, Evaluation, Model
 from lib_indetail.run.prepared import Prepared
 
 Anew = Callable[[Model, Sequence[Prepared]], Sequence[Prepared]]
@@ -40,19 +39,18 @@ class Generation:
 
     `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start. Where another
     model takes over within the pass, `anew` prepares them for it. `go_on(error)` decides whether an evaluation in which
-    InDetail cannot act is repeated without it, and all that follow are left alone. A `planner` (see `InDetailHooks`)
-    may stand in the place of the paper's, `watch` writes down what image prompts receive, and `texts` gives evaluations
-    other text rows.
+    InDetail cannot act is repeated without it, and all that follow are left alone. Another `method` may stand in the
+    place of the paper's, and `watch` writes down what image prompts receive.
     """
 
     def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
                  anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
-                 planner: Callable[[float, Row, str], Plan | None] | None = None, watch: Watcher | None = None,
-                 texts: Texts | None = None, detail: Callable[[Sequence[Prepared]], Detail] = Detail):
+                 method: Method | None = None, watch: Watcher | None = None,
+                 detail: Callable[[Sequence[Prepared]], Detail] = Detail):
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
-        self._anew, self._go_on, self._planner, self.watch = anew, go_on, planner, watch
-        self._texts = texts
+        self._anew, self._go_on, self._given, self.watch = anew, go_on, method, watch
+        self._method = self._method_for(model, self._prepared)
         self._first: float | None = FULL_NOISE if from_noise else None
         self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
         self._hooks: InDetailHooks | None = None
@@ -64,9 +62,15 @@ class Generation:
     def __exit__(self, *_) -> None:
         self._remove()
 
+    def widened(self, x: torch.Tensor) -> torch.Tensor:
+        """A pass's latents [n, C, h, w], with the method's hidden ones behind them, as the last one is."""
+        hidden = self._method.hidden
+        return torch.cat([x, x[-1:].expand(hidden, -1, -1, -1)]) if hidden else x
+
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
-        tinted = tint_all(x, self._prepared, lambda each: each.chain.at(sigma),
+        x = self._method.started(x, sigma)
+        tinted = tint_all(x, self._prepared, lambda each: each.chain.shown(self._model.schedule)(sigma),
                           lambda settings: settings.strength_at(settings.start) * settings.adain)
         return still_finite(x, tinted, ADAIN)
 
@@ -95,7 +99,8 @@ class Generation:
             self._first = evaluation.timestep
         u = position(evaluation.timestep, self._first)
         with self._hooks.evaluation(evaluation.sigma, u, evaluation.rows) as rows:
-            prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from, texts=self._texts)
+            spare = u < self._shared.control_uncond_from
+            prediction = evaluation.predict(spare_uncond=spare, texts=self._method.rewritten)
             if rows.cond_left:
                 raise CannotAct(LEFT)
         changes = self._changes(u)
@@ -119,9 +124,12 @@ class Generation:
         if model.unet is not self._begun_with.unet and self._anew:
             prepared = self._anew(model, prepared)
         branches = {bank: branch for each in prepared for bank, branch in each.branches(model).items()}
-        planner = self._planner or Planner([each.reader(model.unet) for each in prepared])
-        self._hooks = InDetailHooks(model.unet, branches, planner, model.attention, self.watch).__enter__()
+        self._method = self._method_for(model, prepared)
+        self._hooks = InDetailHooks(model.unet, branches, self._method, model.attention, self.watch).__enter__()
         self._model = model
+
+    def _method_for(self, model: Model, prepared: Sequence[Prepared]) -> Method:
+        return self._given or InDetail([each.reader(model.unet) for each in prepared])
 
     def _remove(self) -> None:
         if self._hooks is not None:

@@ -17,11 +17,12 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
+from lib_indetail.attention.method import Texts
 from lib_indetail.attention.rows import Rows
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.inverter import Progress
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 
 if TYPE_CHECKING:
     from lib_indetail.pictures.placing import Crop
@@ -30,8 +31,6 @@ Text = torch.Tensor | Mapping[str, torch.Tensor]
 """One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of predicted clean latents [n, C, h, w]."""
-Texts = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor | None]]
-"""Of the text rows of an evaluation, [cond rows, tokens, D] and [uncond rows, tokens, D]; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Model(Protocol):
         """Of ldm or sgm structure."""
 
     @property
-    def schedule(self) -> NoiseSchedule:
+    def schedule(self) -> Schedule:
         """The noise levels in force."""
 
     @property
@@ -237,7 +236,9 @@ class Job(Protocol):
         """Other pixels for all passes; before the first one begins."""
 
     def arm(self, run: Callable[[Pass, torch.Tensor, Change], torch.Tensor] | None) -> None:
-        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away."""
+        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away. `sample` may
+        be given more latents than there are: those behind are images that are sampled beside, as the last one is. It
+        gives all of them, and `run` those that are shown."""
 
     def made_without_us(self) -> str:
         """Who sampled a batch although nobody came by, in words."""

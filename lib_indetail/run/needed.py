@@ -9,7 +9,7 @@ from lib_indetail.bank.ahead import banks_read
 from lib_indetail.bank.need import level_bytes
 from lib_indetail.inversion.kinds import LEVELS_AT_ONCE
 from lib_indetail.methods.detail import TERM
-from lib_indetail.methods.plans import IMAGE, planner
+from lib_indetail.methods.plans import IMAGE, of_one
 from lib_indetail.run.host import Model
 from lib_indetail.run.wish import Wish
 
@@ -28,7 +28,7 @@ class Need:
 def levels_read(model: Model, wish: Wish) -> dict[str, list[float]]:
     """By bank, the noise levels at which the pass reads what was recorded, falling."""
     levels = wish.levels(model.schedule)
-    sampled = banks_read(planner(wish.settings), wish.positions(model.schedule))
+    sampled = banks_read(of_one(wish.settings), wish.positions(model.schedule))
     return {bank: levels.needed(sigmas) if levels else sigmas for bank, sigmas in sampled.items()}
 
 

@@ -12,7 +12,7 @@ from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.inversion.passes import as_model, plain_pass
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 from lib_indetail.run.host import Frame, Text, Token
 
 
@@ -21,7 +21,7 @@ class PlainModel:
 
     attention = HostAttention()
 
-    def __init__(self, unet: nn.Module, schedule: NoiseSchedule, prediction: str = "eps"):
+    def __init__(self, unet: nn.Module, schedule: Schedule, prediction: str = "eps"):
         self.unet, self.schedule, self.prediction = unet, schedule, prediction
 
     @property

@@ -23,6 +23,7 @@ from lib_indetail.kept.cache import Cache
 from lib_indetail.methods.plans import IMAGE
 from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.finite import INVERSION
+from lib_indetail.noise.mask import Mask
 from lib_indetail.run.host import Host, Model, Text
 from lib_indetail.run.needed import levels_read
 from lib_indetail.run.prepared import Prepared, shown_at
@@ -64,7 +65,7 @@ def passes_of(model: Model, settings: Settings, latent: torch.Tensor,
 @torch.no_grad()
 def prepare(host: Host, model: Model, wish: Wish, latent: torch.Tensor, read: Read | None = None,
             memory: BankMemory | None = None, kept: Kept | None = None, name: str = THE_PROMPT,
-            take: torch.Tensor | None = None, keep: Callable[[Chain], None] | None = None) -> Prepared:
+            take: Mask | None = None, keep: Callable[[Chain], None] | None = None) -> Prepared:
     """The wish's image prompt, from its clean latent [1, C, h, w]. `memory` keeps what the pass will read; without one
     it is read while sampling. `keep` is given a finished chain. Raises Interrupted if the person stops it, CannotAct
     for NaN."""

@@ -10,16 +10,16 @@ from torch import nn
 
 from lib_indetail.ask.depth import layer_weights
 from lib_indetail.ask.settings import Settings
-from lib_indetail.attention.algebra import PerToken
 from lib_indetail.attention.layers import self_attention_layers
-from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.masks import per_token, token_means
 from lib_indetail.bank.image_branch import Branch, RecordPass, branches
 from lib_indetail.bank.levels import Levels
 from lib_indetail.bank.memory import Memory
 from lib_indetail.inversion.inverter import Model as Noise
 from lib_indetail.methods.plans import IMAGE, IMAGE_WITHOUT_TEXT, Reader
 from lib_indetail.noise.chain import Chain
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.mask import Mask
+from lib_indetail.noise.schedule import Schedule
 from lib_indetail.noise.window import FULL_NOISE
 from lib_indetail.run.host import Model
 
@@ -29,7 +29,7 @@ class Prepared:
     """An inverted picture. `chain` are its noised latents and `clean` the one that they began with, [1, C, h, w];
     `passes` show one of them to the UNet within a call of the host's, by bank, and `outside` out of one; `memory` keeps
     what was recorded; `levels` are those that are, where not all are that are sampled.
-    `take` [h, w] says how far each cell may be read (None: all), `put` [h, w] where in the new image it acts (None:
+    `take` says how far each cell may be read (None: all), `put` [h, w] where in the new image it acts (None:
     everywhere), `images` for which images of the batch (None: all). `note` says what it took."""
 
     settings: Settings
@@ -40,7 +40,7 @@ class Prepared:
     memory: Memory | None = None
     levels: Levels | None = None
     number: int = 1
-    take: torch.Tensor | None = None
+    take: Mask | None = None
     put: torch.Tensor | None = None
     images: frozenset[int] | None = None
     note: str = ""
@@ -53,7 +53,7 @@ class Prepared:
     def reader(self, unet: nn.Module) -> Reader:
         """How rows read it."""
         weights = layer_weights(self_attention_layers(unet, self.settings.reading_blocks), self.settings.weight_at)
-        return Reader(self.settings, *self.banks.values(), _per_token(self.take),
+        return Reader(self.settings, *self.banks.values(), self.take and per_token(self.take),
                       None if self.put is None else token_means(self.put), self.images, weights)
 
     def branches(self, model: Model) -> dict[str, Branch]:
@@ -64,15 +64,10 @@ class Prepared:
         return {self.banks[name]: branch for name, branch in alone.items()}
 
 
-def shown_at(chain: Chain, settings: Settings, schedule: NoiseSchedule) -> Callable[[float], torch.Tensor]:
+def shown_at(chain: Chain, settings: Settings, schedule: Schedule) -> Callable[[float], torch.Tensor]:
     """sigma -> the latent that is shown to the UNet there: with an offset none noisier than that of the offset."""
+    shown = chain.shown(schedule)
     if not settings.inversion_offset:
-        return chain.at
+        return shown
     noisiest = schedule.sigma((1 - settings.inversion_offset) * FULL_NOISE)
-    return lambda sigma: chain.at(min(sigma, noisiest))
-
-
-def _per_token(take: torch.Tensor | None) -> PerToken | None:
-    if take is None:
-        return None
-    return token_mask(take) if take.dtype == torch.bool else token_means(take)
+    return lambda sigma: shown(min(sigma, noisiest))

@@ -23,7 +23,8 @@ NO_STRUCTURE = "the task is structure-guided, but no ControlNet unit is active: 
 
 
 class Sampled:
-    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts.
+    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts. The
+    call may be given more latents than the pass has.
 
     Raises BadPicture and CannotAct; where the person wants it so (`go_on`), it samples without them instead.
     """
@@ -41,8 +42,9 @@ class Sampled:
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
             generation = self._generation(this, model, wished, prepared)
+            begun = generation.widened(x) if prepared else x
             if prepared and this.from_noise:
-                x = generation.started(x, wished[0].sigmas[0])
+                begun = generation.started(begun, wished[0].sigmas[0])
         except Interrupted:
             return sample(x)
         except CannotAct as error:
@@ -51,7 +53,7 @@ class Sampled:
             prepared = []
         self._session.passed = True
         self._host.tell("sampling")
-        return self._with(this, model, generation, prepared, x, sample) if prepared else sample(x)
+        return self._with(this, model, generation, prepared, begun, sample)[:len(x)] if prepared else sample(x)
 
     def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
               sample: Change) -> torch.Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from PIL import Image
 
 from lib_indetail.ask import words
-from lib_indetail.ask.request import DEFAULT_TASK
+from lib_indetail.ask.forms import DEFAULT_TASK
 from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.opening import decoded
 from lib_indetail.pictures.placing import crop_loss

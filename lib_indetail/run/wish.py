@@ -10,7 +10,7 @@ import torch
 from lib_indetail.ask.settings import Settings
 from lib_indetail.bank.levels import BETWEEN, Levels, chosen
 from lib_indetail.inversion.kinds import ONE_PASS
-from lib_indetail.noise.schedule import NoiseSchedule
+from lib_indetail.noise.schedule import Schedule
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Frame
 
@@ -40,7 +40,7 @@ class Wish:
         """Where in the new image it acts, by latent cell [h, w]; None: everywhere."""
         return None
 
-    def levels(self, schedule: NoiseSchedule) -> Levels | None:
+    def levels(self, schedule: Schedule) -> Levels | None:
         """Those that are recorded; None: all that are sampled, also where few would take as many calls. Passes that
         begin at nearly the same noise share them: other numbers of steps move a second pass's beginning."""
         count, between = self.settings.level_count, self.between if self.settings.inversion == ONE_PASS else 0
@@ -49,16 +49,16 @@ class Wish:
         first = max(GRID, GRID * round(self._first(schedule) / GRID))
         return chosen(count, schedule, first, self.settings.bounds, between)
 
-    def nodes(self, schedule: NoiseSchedule) -> tuple[float, ...]:
+    def nodes(self, schedule: Schedule) -> tuple[float, ...]:
         """Those of the one-pass kinds of inversion."""
         levels = self.levels(schedule)
         return tuple(self.sigmas) if levels is None else levels.walked
 
-    def positions(self, schedule: NoiseSchedule) -> list[tuple[float, float]]:
+    def positions(self, schedule: Schedule) -> list[tuple[float, float]]:
         """The own noise levels, each with its position in the pass."""
         first = self._first(schedule)
         return [(sigma, position(schedule.timestep(sigma), first)) for sigma in self.own]
 
-    def _first(self, schedule: NoiseSchedule) -> float:
+    def _first(self, schedule: Schedule) -> float:
         """The timestep at which the pass begins."""
         return FULL_NOISE if self.from_noise or not self.sigmas else schedule.timestep(self.sigmas[0])

@@ -26,16 +26,18 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("names", nargs="*", metavar="REQUEST", help="some of them alone")
     parser.add_argument("--latents", action="store_true", help="the embedded model's latents, without a WebUI")
+    parser.add_argument("--close", action="store_true", help="but for rounding: pixels by one level in one of a "
+                        "thousand, latents by 1e-5 of the largest")
     parser.add_argument("--kept", type=Path, help="a file for the older commit's answers, made once and used again")
     options = parser.parse_args()
     with TemporaryDirectory() as folder, worktree(options.commit, Path(folder)) as older:
         if options.latents or find_webui() is None:
-            sys.exit(latents.compared(older, ROOT))
+            sys.exit(latents.compared(older, ROOT, options.close))
         if find_controlnet() is None:
             sys.exit("There is no ControlNet at SD_WEBUI_CONTROLNET or in the WebUI's extensions.")
         wishes = {name: WISHES[name] for name in options.names or WISHES}
         wishes = {each.after: WISHES[each.after] for each in wishes.values() if each.after} | wishes
-        sys.exit(in_hosts(older, Path(folder), wishes, options.kept))
+        sys.exit(in_hosts(older, Path(folder), wishes, options.kept, options.close))
 
 
 class worktree:
@@ -55,7 +57,7 @@ class worktree:
         subprocess.run(["git", "worktree", *arguments], cwd=ROOT, check=True, capture_output=True)
 
 
-def in_hosts(older: Path, folder: Path, wishes: Mapping, kept: Path | None) -> int:
+def in_hosts(older: Path, folder: Path, wishes: Mapping, kept: Path | None, close: bool) -> int:
     """How many requests are not as they were."""
     models = checkpoints(folder)
     if kept and kept.is_file():
@@ -68,7 +70,7 @@ def in_hosts(older: Path, folder: Path, wishes: Mapping, kept: Path | None) -> i
     unknown, moved = labels(after.known) - labels(before.known), moved_defaults(before.known, after.known)
     changed = 0
     for name in wishes:
-        found = differences(before.by_name[name], after.by_name[name], unknown, moved)
+        found = differences(before.by_name[name], after.by_name[name], unknown, moved, close)
         changed += bool(found)
         print("\n  ".join([f"{'CHANGED' if found else 'same'}: {name}", *found]))
     print(f"{len(wishes) - changed} of {len(wishes)} requests are as they were, "

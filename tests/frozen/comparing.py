@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 VERSION = "InDetail version"
+ROUNDED = 1e-3
+"""So many of the values of a picture may be off by one level where only rounding has changed."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ Defaults = Mapping[str, tuple[Any, Any]]
 
 
 def differences(older: Answer, newer: Answer, unknown: Collection[str] = (),
-                moved: Defaults | None = None) -> list[str]:
+                moved: Defaults | None = None, close: bool = False) -> list[str]:
     """One line for each, none where both are the same. `unknown` are infotext labels that the older commit lacks,
-    `moved` the defaults that differ."""
+    `moved` the defaults that differ; pictures may be `close`."""
     moved = moved or {}
     if older.status != newer.status:
         return [f"status {newer.status} in place of {older.status}: {newer.said}"]
@@ -45,7 +47,7 @@ def differences(older: Answer, newer: Answer, unknown: Collection[str] = (),
     if len(older.pictures) != len(newer.pictures):
         found.append(f"{len(newer.pictures)} pictures in place of {len(older.pictures)}")
     for number, (a, b) in enumerate(zip(older.pictures, newer.pictures, strict=False), 1):
-        off = apart(a, b)
+        off = apart(a, b, close)
         if off:
             found.append(f"picture {number}: {off}")
     for label, defaults in moved.items():
@@ -59,12 +61,15 @@ def differences(older: Answer, newer: Answer, unknown: Collection[str] = (),
     return found
 
 
-def apart(first: str, second: str) -> str:
-    """How far two pictures are apart, in words; nothing where every pixel is the same."""
+def apart(first: str, second: str, close: bool = False) -> str:
+    """How far two pictures are apart, in words; nothing where every pixel is the same, or where they are as `close` as
+    rounding leaves them."""
     a, b = (np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))).astype(np.int16) for each in (first, second))
     if a.shape != b.shape:
         return f"{b.shape} in place of {a.shape}"
     far = np.abs(a - b)
+    if close and far.max() <= 1 and (far > 0).mean() <= ROUNDED:
+        return ""
     return f"up to {far.max()} grey levels, {far.mean():.4f} in the mean" if far.any() else ""
 
 

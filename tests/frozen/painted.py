@@ -47,13 +47,22 @@ def painted(under: dict) -> dict:
     half[:, :9] = 1
     made["two"] = generate(model, Request("a star", (1, 2), steps=6), [image({}), image(TWO, 2)])
     made["two halves"] = generate(model, Request("a star", (1,), steps=6),
-                                  [image({}, put=half), image({}, 2, put=1 - half, take=half > 0)])
+                                  [image({}, put=half), image({}, 2, put=1 - half, take=_padding(half > 0))])
     made["img2img"] = generate(model, Request("a star", (1,), steps=8, initial=pictures[1], denoising=0.6), image({}))
     made["plain"] = generate(model, Request("a star", (1,), steps=6))
     hint = torch.from_numpy(edge_map(unseen(5, "star", "dotted"))).permute(2, 0, 1)[None].float() / 255
     made["structure"] = generate(model, Request("", (1, 2), steps=6, hint=hint), image({"stratified_until": 0.5}),
                                  load_control())
     return made
+
+
+def _padding(content):
+    """Trees of up to 0.8.0 have a tensor of bool for it."""
+    try:
+        from lib_indetail.noise.mask import Mask
+    except ImportError:
+        return content
+    return Mask(content.float(), hard=True)
 
 
 def _tensor(picture):

@@ -101,6 +101,25 @@ def test_masks_are_painted_on_the_picture_and_on_an_empty_image(person, picture)
     assert "InDetail reference mask" in shown(person) and "InDetail output mask" in shown(person)
 
 
+def test_masks_of_a_further_picture_are_painted_and_cleared(adding):
+    adding.own("masks_2").locator(".label-wrap").first.click()
+    for name in ("reference_mask_2", "output_mask_2"):
+        adding.own(f"paint_{name}").click()
+        adding.own(name).locator("canvas").first.wait_for(timeout=20_000)
+        adding.page.wait_for_timeout(1500)
+        stroke(adding, name)
+    adding.generate()
+    assert "InDetail 2 reference mask" in shown(adding) and "InDetail 2 output mask" in shown(adding)
+    adding.own("reference_mask_2").locator("button[aria-label=Clear]").click()
+    adding.generate()
+    assert "InDetail 2 reference mask" not in shown(adding) and "InDetail 2 output mask" in shown(adding)
+    half = Image.new("L", (128, 128))
+    half.paste(255, (0, 0, 64, 128))
+    adding.drop(encoded(half), "reference_mask_2")
+    adding.generate()
+    assert "InDetail 2 reference mask" in shown(adding) and adding.own_errors() == []
+
+
 def test_the_negative_side_greys_guidance(person, picture):
     person.enable()
     assert person.number("guidance").is_enabled()

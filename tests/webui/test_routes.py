@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from lib_indetail import __version__
-from lib_indetail.ask.request import POSITIONS, SETTINGS
+from lib_indetail.ask.page_order import POSITIONS, SETTINGS
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.pictures.convert import picture_hash
 from lib_indetail.pictures.opening import decoded_picture

@@ -43,6 +43,19 @@ def test_every_pattern_of_prompts(host, picture, batch, prompts):
     assert min(changed(host, picture, **fields)) > 2
 
 
+@pytest.mark.parametrize("fields", [dict(sampler_name="Euler a"), dict(sampler_name="DPM++ SDE"), dict(n_iter=2),
+                                    dict(sampler_name="DDIM"), dict(prompt="a star AND a heart :0.4")])
+def test_images_beyond_the_batch_are_sampled_and_not_shown(host, picture, fields):
+    fields = dict(batch_size=2, indetail={"image": picture, **ONE}) | fields
+    plain = host.make(**fields)
+    host.post("/probe/hidden", {"images": 2})
+    wider = host.make(**fields)
+    rows = set(host.get("/probe/state")[1]["calls"][-4:])
+    host.post("/probe/reset")
+    assert len(wider) == len(plain) and max(rows) >= 8 and rows != {4}
+    assert max(difference(a, b) for a, b in zip(plain, wider, strict=True)) <= 2
+
+
 @pytest.mark.parametrize("options", [dict(pad_cond_uncond=True), dict(pad_cond_uncond_v0=True),
                                      dict(skip_early_cond=0.3), dict(s_min_uncond_all=True)])
 def test_options_that_change_the_rows(host, picture, options):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
-from lib_indetail.ask.request import FURTHER, SETTINGS
+from lib_indetail.ask.page_order import FURTHER, SETTINGS
 from lib_indetail.pictures.convert import picture_hash
 from tests.webui.host import paper, pixels
 

@@ -90,7 +90,8 @@ class DenoiserEvaluation:
         free = None if denoiser.mask is None else denoiser.nmask
         if self._is_sigma:
             return changed_clean(prediction, change, free)
-        return changed_noise(self._x, prediction, self.sigma, change, free)
+        latent = self._x / self.model.schedule.scale(self.sigma)
+        return changed_noise(latent, prediction, self.sigma, change, free)
 
     def suspects(self) -> tuple[str, ...]:
         return suspects(self._of.denoiser)

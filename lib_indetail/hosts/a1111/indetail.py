@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from lib_indetail.ask.request import is_on, with_changes
+from lib_indetail.ask.forms import is_on, with_changes
 from lib_indetail.ask.settings import Settings
 from lib_indetail.hosts.a1111.refusal import refusal
 from lib_indetail.hosts.a1111.runtime import runtime

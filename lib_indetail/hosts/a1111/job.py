@@ -10,6 +10,7 @@ import torch
 from lib_indetail.ask import infotext
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.hosts.a1111 import replaced_sampling
+from lib_indetail.hosts.a1111.more_images import noise_for_more, of_more
 from lib_indetail.hosts.a1111.nested_generations import depth
 from lib_indetail.hosts.a1111.progress import RestOfJob
 from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
@@ -20,6 +21,7 @@ from lib_indetail.run.session import Session
 _METHODS = ("sample", "sample_img2img")
 _OURS = "_indetail"
 Run = Callable[[Pass, torch.Tensor, Change], torch.Tensor]
+"""Of a pass, its latents and the host's sampling call, which may be given more of them than the pass has."""
 
 
 class Job:
@@ -81,10 +83,18 @@ class Job:
 def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
     def indetail_sample(p, x, *args, **kwargs):
         disarm(sampler)
+
+        def sample(latents: torch.Tensor) -> torch.Tensor:
+            count, more = len(x), len(latents) - len(x)
+            if not more:
+                return original(p, latents, *args, **kwargs)
+            with noise_for_more(p, more):
+                return original(p, latents, *(of_more(each, count, more) for each in args),
+                                **{name: of_more(each, count, more) for name, each in kwargs.items()})
+
         try:
             with RestOfJob(p.sampler):
-                return run(SamplingPass(p, x, from_noise, kwargs), x,
-                           lambda latents: original(p, latents, *args, **kwargs))
+                return run(SamplingPass(p, x, from_noise, kwargs), x, sample)
         except (BadSetting, BadPicture, CannotAct) as error:
             raise replaced_sampling.refused(p, error) from None
 

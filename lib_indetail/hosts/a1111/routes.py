@@ -13,8 +13,9 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from modules import shared
 
 from lib_indetail import __version__
+from lib_indetail.ask.forms import DEFAULT_TASK, FIELDS, FIELDS_OF_PROMPTS, OLDER_FIELDS
+from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.presets import BUILT_IN
-from lib_indetail.ask.request import DEFAULT_TASK, FIELDS, FIELDS_OF_IMAGES, POSITIONS
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.hosts.a1111.page.preview import previewed
@@ -51,12 +52,14 @@ def version() -> dict[str, str]:
 
 
 def settings() -> dict[str, Any]:
-    """The table of settings, the tasks with what they set, and the order of positional arguments."""
+    """The table of settings, the tasks with what they set, the fields of a request and of each of its prompts, and the
+    order of positional arguments."""
     table = [{"name": setting.name, "default": setting.default,
               **{name: value for name, value in setting.metadata.items() if not callable(value)}}
              for setting in dataclasses.fields(Settings)]
-    return {"settings": table, "tasks": TASKS, "order": POSITIONS, "fields": FIELDS,
-            "fields_of_images": FIELDS_OF_IMAGES}
+    return {"settings": table, "tasks": TASKS, "order": POSITIONS,
+            "fields": tuple(dict.fromkeys((*FIELDS, *OLDER_FIELDS))), "fields_of_prompts": FIELDS_OF_PROMPTS,
+            "fields_of_images": FIELDS_OF_PROMPTS}
 
 
 def invert(body: dict = _BODY) -> dict[str, Any]:

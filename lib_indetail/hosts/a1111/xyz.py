@@ -12,7 +12,7 @@ from typing import Any
 from modules import scripts
 from PIL import Image
 
-from lib_indetail.ask.request import FURTHER, numbered
+from lib_indetail.ask.page_order import FURTHER, numbered
 from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import TASKS, Settings, preset
 from lib_indetail.errors import BadPicture, BadSetting

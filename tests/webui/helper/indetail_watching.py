@@ -115,7 +115,7 @@ def spy_on_records():
         run = record_pass(self, text, clean)
 
         def indetail_probe_record(z, timesteps):
-            wanted = probe.chain.at(probe.levels[-1])
+            wanted = probe.chain.shown(self.schedule)(probe.levels[-1])
             probe.records.append(float((z.float() - wanted.to(z).float()).abs().max()))
             return run(z, timesteps)
 

@@ -12,7 +12,8 @@ import gradio as gr
 from modules.ui_components import FormRow
 
 from lib_indetail.ask import words
-from lib_indetail.ask.request import DEFAULT_TASK, SETTINGS
+from lib_indetail.ask.forms import DEFAULT_TASK
+from lib_indetail.ask.page_order import SETTINGS
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.pictures.opening import readable
 

@@ -14,7 +14,7 @@ from modules import processing, shared
 from PIL import Image
 
 from lib_indetail.ask import words
-from lib_indetail.ask.request import MOST_PICTURES
+from lib_indetail.ask.page_order import MOST_PICTURES
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
 from lib_indetail.hosts.a1111.indetail import change, settings, switched_on
 from lib_indetail.hosts.a1111.refusal import refusal

@@ -12,7 +12,8 @@ from modules import infotext_utils
 from modules.ui_components import InputAccordion, ToolButton
 
 from lib_indetail.ask import words
-from lib_indetail.ask.request import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, SHOWN, numbered
+from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
+from lib_indetail.ask.request import SHOWN
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.hosts.a1111 import foreseen
 from lib_indetail.hosts.a1111.conflicts import standing_conflict
@@ -110,7 +111,7 @@ class Page:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        """In the order of `request.POSITIONS`."""
+        """In the order of `page_order.POSITIONS`."""
         return [self._fields[name] for name in POSITIONS]
 
     @property
@@ -167,7 +168,7 @@ class Page:
                         inputs=[*inputs, *self._in_order, *of_the_host.values()])
         inputs += [*of_the_host.values(), *(self.settings[name] for name in NEED)]
         for number in (1, *FURTHER):
-            picture = self._fields["image" if number == 1 else numbered("image", number)]
+            picture = self._fields[numbered("image", number)]
             picture.change(partial(sizes_with, number), [picture, self.sizes], self.sizes,
                            **QUIET).then(**planning)
         for each in inputs:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lib_indetail.ask import infotext
 from lib_indetail.ask.image_prompt import image_prompt
-from lib_indetail.ask.request import FURTHER, PICTURE, POSITIONS, numbered
+from lib_indetail.ask.page_order import FURTHER, PICTURE, POSITIONS, numbered
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture
 from lib_indetail.pictures.as_seen import names_of
@@ -84,7 +84,7 @@ def receive(said: str, *given: Any) -> list[Any]:
 def _compared(number: int, fields: Mapping[str, Any], hashes: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Of one image prompt the fields that the settings do not name, and lines about what is not here."""
     left_over, lines = [], []
-    names = {name: name if number == 1 else numbered(name, number) for name in PICTURE}
+    names = {name: numbered(name, number) for name in PICTURE}
     given = {name: fields[field] for name, field in names.items()}
     have = _hashes(number, given)
     for name, field in names.items():

@@ -10,7 +10,7 @@ import gradio as gr
 from modules.ui_components import FormRow, ToolButton
 
 from lib_indetail.ask import words
-from lib_indetail.ask.request import SETTINGS
+from lib_indetail.ask.page_order import SETTINGS
 from lib_indetail.errors import BadSetting
 from lib_indetail.hosts.a1111.page.controls import QUIET
 from lib_indetail.hosts.a1111.runtime import runtime

@@ -11,7 +11,8 @@ import torch
 from modules import call_queue, devices, sd_models, shared
 from PIL import Image
 
-from lib_indetail.ask.request import SETTINGS, Request
+from lib_indetail.ask.page_order import SETTINGS
+from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import TASKS
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
 from lib_indetail.hosts.a1111.runtime import runtime

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import json
-from functools import partial
 
 import psutil
 import torch
@@ -13,13 +12,13 @@ from indetail_watching import denoised, evaluated, hooks_left, probe, spied_refe
 from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
-from lib_indetail.attention import hooks
+from lib_indetail.attention import at_work
 from lib_indetail.errors import InDetailError
 from lib_indetail.hosts.a1111 import model as indetail_model
 from lib_indetail.hosts.a1111.denoiser_rows import rows
 from lib_indetail.hosts.a1111.job import Job
 from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.run import sampling_pass
+from lib_indetail.run import generation
 from lib_indetail.run.host import Frame
 from lib_indetail.webui import indetail
 
@@ -104,6 +103,13 @@ def play_case(path):
     return spied
 
 
+def another_method(**changes):
+    """Ours with these changes, until the probe is reset."""
+    original = generation.InDetail
+    generation.InDetail = type("Changed", (original,), changes)
+    probe.restore = lambda: setattr(generation, "InDetail", original)
+
+
 def add_routes(_, app: FastAPI):
     @app.post("/probe/reset")
     def reset():
@@ -174,19 +180,23 @@ def add_routes(_, app: FastAPI):
             rows = text["crossattn"] if isinstance(text, dict) else text
             return rows.expand(len(cond), -1, -1), uncond
 
-        original = sampling_pass.Generation
-        sampling_pass.Generation = partial(original, texts=instead)
-        probe.restore = lambda: setattr(sampling_pass, "Generation", original)
+        another_method(rewritten=staticmethod(instead))
+        return {}
+
+    @app.post("/probe/hidden")
+    def hidden(body: dict):
+        """So many images are sampled and not shown."""
+        another_method(hidden=body["images"])
         return {}
 
     @app.post("/probe/plain-attention")
     def plain_attention(body: dict):
         """Our attention put out of action, to see which tests notice."""
         if body["on"]:
-            probe.attention = hooks.evaluate
-            hooks.evaluate = lambda plan, call: call.own()
+            probe.attention = at_work.evaluate
+            at_work.evaluate = lambda plan, call: call.entered.own()
         else:
-            hooks.evaluate = probe.attention
+            at_work.evaluate = probe.attention
         return {}
 
     @app.post("/probe/extra")

@@ -1,0 +1,55 @@
+"""What a method is: plans for rows at sites, and what these may read beside. A new method is one file with one of these
+and the plans that it gives; nothing else has to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import torch
+
+from lib_indetail.attention.algebra import Plan
+from lib_indetail.attention.bias import KeysValues
+from lib_indetail.attention.rows import Row
+from lib_indetail.attention.sites import Site, Where
+
+Texts = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor | None]]
+
+
+class Method:
+    """Does nothing. Subclasses change what they need."""
+
+    where: Sequence[Where] = (Where(),)
+    """The sites at which it may have plans."""
+    read_rows: Collection[Row] = ()
+    """Rows whose keys and values others read (`origins.OfRow`), in their own call or a later one of an evaluation."""
+    texts: Mapping[str, torch.Tensor] = {}
+    """Text rows [1, tokens, D] by name, of which cross-attention may read (`origins.Text`)."""
+    hidden: int = 0
+    """So many images are sampled behind those of a batch and not shown. Their rows have the next numbers."""
+    rewritten: Texts | None = None
+    """Of an evaluation's text rows, cond [rows, tokens, D] and uncond (None where it has none), those that stand in
+    their places; None leaves them."""
+
+    def plan(self, u: float, row: Row, site: Site) -> Plan | None:
+        """What such rows have there at position `u`; None for their own attention. Rows that are given the very same
+        plan are answered together."""
+
+    def extra(self, site: Site) -> Mapping[str, KeysValues]:
+        """Keys and values [1 or rows, tokens, C'] that are given with a site, by name (`origins.Extra`)."""
+        return {}
+
+    def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Initial unit noise of a pass that begins at this level, [images, C, h, w], hidden ones among them. It may be
+        other noise."""
+        return x
+
+
+class Planned(Method):
+    """Of a function alone."""
+
+    def __init__(self, plan: Callable[[float, Row, Site], Plan | None], *where: Where):
+        self.where = where or (Where(),)
+        self._plan = plan
+
+    def plan(self, u: float, row: Row, site: Site) -> Plan | None:
+        return self._plan(u, row, site)
