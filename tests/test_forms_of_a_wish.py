@@ -92,3 +92,9 @@ def test_what_is_wrong_with_it_is_said(wish, sentence):
 def test_what_is_off_asks_for_nothing():
     assert Request.of([{"enabled": False, "prompts": [{"image": "broken"}], "preset": "none such"}]) == Request()
     assert "show" in POSITIONS and not Request.of([{"prompts": [{"image": RED, "strength": 0}]}]).acts
+
+
+@pytest.mark.parametrize("name", ["lambda_image 9", "lambda_image 1", "lambda_image 12"])
+def test_a_change_to_a_prompt_that_cannot_be_is_refused_by_its_name(name):
+    with pytest.raises(BadSetting, match=name):
+        Request.of([{"prompts": [{"image": RED}, {"image": BLUE}]}], {name: 0.3})

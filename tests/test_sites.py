@@ -11,12 +11,13 @@ from lib_indetail.attention.calls import Call, Readable
 from lib_indetail.attention.entered import BeforeProjection, BehindModule, of_function
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.attention.masks import token_mask, token_means
+from lib_indetail.attention.masks import per_token, token_mask, token_means
 from lib_indetail.attention.method import Method, Planned
 from lib_indetail.attention.origins import Bank, OfRow, Own
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site, Tokens, Where, laid
 from lib_indetail.errors import CannotAct
+from lib_indetail.noise.mask import Mask
 from tests.one_site import JointBlock, OneBlock, answered, on_grid, units
 from tests.small import randn
 
@@ -136,3 +137,12 @@ def test_a_bias_that_depends_on_its_logits_is_alone_in_its_stratum(bias):
     if isinstance(bias, FromProbabilities):
         with pytest.raises(ValueError, match="has all keys"):
             evaluate(Plan(Stratum((Source(Bank("image"), keep=torch.arange(9) > 3, bias=bias),))), call)
+
+
+def test_a_soft_mask_counts_by_its_means_and_a_hard_one_wholly_or_not_at_all():
+    values, tokens = torch.tensor([[1.0, 0.25], [1.0, 0.25]]), Tokens(4, (2, 2))
+    soft, hard = Mask(values), Mask((values > 0.5).float(), hard=True)
+    assert per_token(soft)(tokens).tolist() == [1, 0.25, 1, 0.25]
+    wholly = per_token(hard)(tokens)
+    assert wholly.tolist() == [True, False, True, False] and wholly.dtype == torch.bool
+    assert soft.cells.tolist() == hard.cells.tolist() == [[True, False], [True, False]]
