@@ -133,6 +133,13 @@ def test_the_noise_takes_each_pictures_statistics_by_share_and_mask(embedded, pi
     assert tint_all(noise, acting[2:], None, lambda settings: 1.0) is noise
 
 
+def test_the_noise_takes_the_statistics_of_what_a_reference_mask_takes(embedded, pictures):
+    noise = randn(1, 4, 16, 16, seed=4)
+    result = tint_all(noise, [beside(pictures[0], take=Mask(LEFT))], lambda each: each.clean, lambda settings: 1.0)
+    assert torch.equal(result, adain(noise, pictures[0].clean, LEFT.bool()))
+    assert distance(result, adain(noise, pictures[0].clean)) > 1e-2
+
+
 def test_colour_match_gives_predictions_the_pictures_statistics(pictures):
     clean = 3 * randn(2, 4, 16, 16, seed=5) + 1
     colour = Colour([beside(pictures[0], colour_match=1.0)], 0.3)

@@ -75,6 +75,17 @@ def test_one_row_that_holds_the_tokens_of_several_is_asked_about_as_such():
     assert asked == [Tokens(12)]
 
 
+def test_a_layer_of_which_nothing_is_recorded_computes_its_queries_once(monkeypatch):
+    one, tokens, forward = block(), [], torch.nn.Linear.forward
+    to_q = one.output_blocks[0].attn1.to_q
+    monkeypatch.setattr(torch.nn.Linear, "forward", lambda self, x: (
+        self is to_q and tokens.append(x.shape[0] * x.shape[1]), forward(self, x))[1])
+    plan = Plan(Stratum((Source(Own(), gain=torch.zeros(12)),)))
+    answered(one, Planned(lambda u, row, site: plan), X, ["cond"] * 3)
+    one_token_for_the_layers_own_call = 1
+    assert sum(tokens) == 3 * 12 + one_token_for_the_layers_own_call
+
+
 def test_nobody_elses_rows_are_planned_for():
     plan = Plan(Stratum((Source(Own(), gain=torch.zeros(12)),)))
     out = answered(block(), Planned(lambda u, row, site: plan), X, ["cond", "other", "uncond"])
