@@ -79,6 +79,21 @@ class InDetailHooks:
         """What goes through the layers meanwhile is left alone: somebody's own pass within a UNet call."""
         return self.at_work.asleep()
 
+    def replaced(self, layer: str, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+                 answer: torch.Tensor) -> torch.Tensor:
+        """What a layer has, [rows, tokens, C'], before its output projection, where somebody's function has given
+        `answer` in its place: that is the rows' own stratum."""
+        module = self._sites.get(layer)
+        if module is None:
+            return answer
+        met = BeforeProjection(module.heads, queries, keys, values, of_module(self._attention, module), answer)
+        return self.at_work.answered(layer, met, partial(self._keys_values, module))
+
+    @property
+    def unmet(self) -> list[str]:
+        """Layers of which the evaluation at hand has plans and which nobody has come by."""
+        return self.at_work.unmet
+
     def remove(self) -> None:
         """Take everything off the UNet and forget all tensors. May be called at any time, and again."""
         self._installed.remove()

@@ -6,8 +6,8 @@ from modules import shared
 
 from lib_indetail.bank import recording
 from lib_indetail.hosts.a1111 import model as indetail_model
-from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
+from lib_indetail.hosts.webui.runtime import runtime
+from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.run import preparation
 from lib_indetail.run.cached_preparation import Preparer
 

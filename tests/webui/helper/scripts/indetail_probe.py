@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from lib_indetail.attention import at_work
 from lib_indetail.errors import InDetailError
 from lib_indetail.hosts.a1111 import model as indetail_model
-from lib_indetail.hosts.a1111.denoiser_rows import rows
-from lib_indetail.hosts.a1111.job import Job
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.denoiser_callback import callback
+from lib_indetail.hosts.webui.job import Job
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run import generation
 from lib_indetail.run.host import Frame
 from lib_indetail.webui import indetail
@@ -241,7 +241,7 @@ def add_routes(_, app: FastAPI):
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(), "passes": probe.passes,
-                "held": rows._params is not None or rows.listening,
+                "held": callback._params is not None or callback.listening,
                 "texts": probe.texts, "references": probe.references,
                 "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,

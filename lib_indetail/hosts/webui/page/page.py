@@ -15,11 +15,10 @@ from lib_indetail.ask import words
 from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
 from lib_indetail.ask.request import SHOWN
 from lib_indetail.ask.settings import TASKS, Settings
-from lib_indetail.hosts.a1111 import foreseen
-from lib_indetail.hosts.a1111.conflicts import standing_conflict
-from lib_indetail.hosts.a1111.page import pasting
-from lib_indetail.hosts.a1111.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
-from lib_indetail.hosts.a1111.page.pictures import (
+from lib_indetail.hosts.webui import foreseen
+from lib_indetail.hosts.webui.page import pasting
+from lib_indetail.hosts.webui.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
+from lib_indetail.hosts.webui.page.pictures import (
     MASKS,
     Fields,
     FurtherPictures,
@@ -27,11 +26,11 @@ from lib_indetail.hosts.a1111.page.pictures import (
     masks,
     wire_masks,
 )
-from lib_indetail.hosts.a1111.page.presets import HELP as PRESET_HELP
-from lib_indetail.hosts.a1111.page.presets import PresetControls
-from lib_indetail.hosts.a1111.page.preview import preview
-from lib_indetail.hosts.a1111.page.report import report
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.page.presets import HELP as PRESET_HELP
+from lib_indetail.hosts.webui.page.presets import PresetControls
+from lib_indetail.hosts.webui.page.preview import preview
+from lib_indetail.hosts.webui.page.report import report
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run.needed import need, patches
 from lib_indetail.run.status import Sizes, detail_text, kept_text, last_run, plan_text, room_text, sizes_with
 
@@ -180,14 +179,15 @@ def _planned(tab: str, names: Sequence[str], enabled: bool, sizes: Sizes, streng
              *values: Any) -> str:
     """`values` are those of all settings, and behind them those of the host's controls of these names."""
     settings, host = dict(zip(SETTINGS, values, strict=False)), dict(zip(names, values[len(SETTINGS):], strict=True))
-    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task, standing_conflict,
+    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task,
+                     runtime.host.standing_conflict,
                      lambda numbers: _room(tab, host, {**settings, **TASKS.get(task, {})}, numbers))
 
 
 def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], numbers: Collection[int]) -> str:
     """What the first image prompt's settings need, for so many; nothing where no checkpoint is loaded yet, or where
     the generation would be refused, by the host or by us."""
-    model = foreseen.loaded()
+    model = runtime.host.loaded()
     if model is None:
         return ""
     try:
