@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 
 import torch
 from ldm_patched.modules import model_management
@@ -93,19 +94,22 @@ class ForgeModel(WebuiModel):
         yield
 
     def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
-        """Past all patches and residuals: they come with the host's calls, and with no other."""
-        unet, extra, kind = self.unet, self.extra_channels(clean), self.dtype
+        """Past all hooks on the UNet. Patches and residuals come with the host's calls, and with no other."""
+        return self._pass(partial(type(self.unet).forward, self.unet), text, clean)
+
+    def outside(self, text: Text, clean: torch.Tensor) -> Model:
+        return as_model(self._pass(self.unet, text, clean))
+
+    def _pass(self, unet: Callable[..., torch.Tensor], text: Text, clean: torch.Tensor) -> RecordPass:
+        extra, kind = self.extra_channels(clean), self.dtype
         given = {"context": text["crossattn"], "y": text["vector"]} if isinstance(text, dict) else {"context": text}
 
         def run(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
             fed = z if extra is None else torch.cat([z, for_each(extra.to(z), z)], dim=1)
             rows = {name: for_each(row.to(z.device, kind), z) for name, row in given.items()}
-            return type(unet).forward(unet, fed.to(kind), timesteps.float(), transformer_options={}, **rows).float()
+            return unet(fed.to(kind), timesteps.float(), transformer_options={}, **rows).float()
 
         return run
-
-    def outside(self, text: Text, clean: torch.Tensor) -> Model:
-        return as_model(self.inside(text, clean))
 
     def makes_latents(self) -> Hashable:
         return of_weights(self.sd_model), str(devices.dtype_vae)
