@@ -35,6 +35,9 @@ class ListedCalls:
             self._installed.enter_context(self._controlnet.reference_passes_apart(self._apart))
             self._unet = unet
 
+    def timestep(self, level: float) -> float:
+        return level
+
     def rows(self, parts: Sequence[int], images: int) -> Rows:
         return listed_rows(self._denoiser, parts)
 

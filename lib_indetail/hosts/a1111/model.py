@@ -7,7 +7,7 @@ import math
 from collections.abc import Hashable, Iterator
 
 import torch
-from modules import devices, sd_unet, shared
+from modules import devices, shared
 from torch import nn
 
 from lib_indetail.bank.image_branch import RecordPass
@@ -20,7 +20,6 @@ from lib_indetail.inversion.inverter import Model
 from lib_indetail.inversion.passes import for_each, plain_pass, timesteps_of
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.run.host import Text
-from lib_indetail.run.unet_kinds import refuse_unet
 
 _KNOWN = (("crossattn", 4), ("hybrid", 9), ("hybrid", 8))
 """How a UNet takes its conditions, and its input channels: text alone, inpainting, instruct-pix2pix."""
@@ -30,14 +29,9 @@ class HostModel(WebuiModel):
     attention = WebuiAttention()
 
     def refuse(self) -> None:
-        refuse_unet(self.unet)
-        model = self.sd_model
-        if getattr(model, "depth_model", None) is not None:
-            raise CannotAct("a depth model wants a depth map of the image prompt")
-        if sd_unet.current_unet is not None:
-            raise CannotAct("another UNet is chosen in Settings (SD Unet)")
-        key, channels = getattr(model.model, "conditioning_key", None), self.unet.in_channels
-        if (key, channels) not in _KNOWN and not getattr(model, "is_sdxl_inpaint", False):
+        super().refuse()
+        key, channels = getattr(self.sd_model.model, "conditioning_key", None), self.unet.in_channels
+        if (key, channels) not in _KNOWN and not getattr(self.sd_model, "is_sdxl_inpaint", False):
             raise CannotAct(f"it does not know this model's extra inputs ({key}, {channels} channels)")
 
     @property

@@ -35,6 +35,10 @@ class ToldCalls:
     def follow(self) -> None:
         """Others' own passes are told from ours by what they are called with."""
 
+    def timestep(self, level: float) -> float:
+        """The host counts in sigma, of which it knows those of whole timesteps."""
+        return float(round(level))
+
     def rows(self, parts: Sequence[int], images: int) -> ToldRows:
         """Where images have different numbers of AND prompts, the host takes as many as all have."""
         self._rows = ToldRows(images * min(parts))

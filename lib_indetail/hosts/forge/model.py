@@ -8,25 +8,24 @@ from functools import partial
 
 import torch
 from ldm_patched.modules import model_management
-from modules import devices, sd_unet
+from modules import devices
 from torch import nn
 
-from lib_indetail.attention.host_attention import HostAttention
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.webui.model import WebuiModel, of_weights
+from lib_indetail.hosts.webui.own_attention import OwnAttention, own_attention
 from lib_indetail.inversion.inverter import Model
 from lib_indetail.inversion.passes import as_model, for_each
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.run.host import Text
-from lib_indetail.run.unet_kinds import refuse_unet
 
 _SIGMA = torch.tensor([2.0])
 """Where a model is asked how it scales what it is fed and what it predicts."""
 
 
 class ForgeModel(WebuiModel):
-    attention = HostAttention()
+    attention = OwnAttention()
 
     @property
     def patcher(self):
@@ -44,9 +43,7 @@ class ForgeModel(WebuiModel):
         return patches.get("model_sampling", self.patcher.model.model_sampling)
 
     def refuse(self) -> None:
-        refuse_unet(self.unet)
-        if sd_unet.current_unet is not None:
-            raise CannotAct("another UNet is chosen in Settings (SD Unet)")
+        super().refuse()
         ones = torch.ones(1, 1, 1, 1)
         if not _is(self.sampling.calculate_input(_SIGMA, ones), 5 ** -0.5):
             raise CannotAct("this model counts its noise in another way (a flow model)")
@@ -91,11 +88,18 @@ class ForgeModel(WebuiModel):
     def ready(self) -> Iterator[None]:
         """The patcher of this pass, with its LoRA."""
         model_management.load_models_gpu([self.patcher])
-        yield
+        with own_attention(self.unet):
+            yield
 
     def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
         """Past all hooks on the UNet. Patches and residuals come with the host's calls, and with no other."""
-        return self._pass(partial(type(self.unet).forward, self.unet), text, clean)
+        run = self._pass(partial(type(self.unet).forward, self.unet), text, clean)
+
+        def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            with own_attention(self.unet):
+                return run(z, timesteps)
+
+        return record
 
     def outside(self, text: Text, clean: torch.Tensor) -> Model:
         return as_model(self._pass(self.unet, text, clean))

@@ -24,6 +24,9 @@ class Calls(Protocol):
     def follow(self) -> None:
         """Before an evaluation, to the model at hand: keep others' own passes out of ours."""
 
+    def timestep(self, level: float) -> float:
+        """What a sampler's timestep is fed to the UNet as."""
+
     def rows(self, parts: Sequence[int], images: int) -> Rows:
         """Of an evaluation of so many images with so many AND prompts each."""
 
@@ -85,7 +88,7 @@ class DenoiserEvaluation:
         schedule, level = self.model.schedule, float(level.flatten()[0])
         self._is_sigma = hasattr(of.denoiser.inner_model, "sigmas")
         self.sigma, self.timestep = (level, schedule.timestep(level)) if self._is_sigma else (
-            schedule.sigma(level), level)
+            schedule.sigma(of.calls.timestep(level)), of.calls.timestep(level))
         callback.forget()
         cond = {**dict(zip(("uncond", "cond"), args, strict=False)), **kwargs}["cond"]
         self.rows = of.calls.rows([len(parts) for parts in cond.batch], len(x))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, sd_vae
+from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, sd_unet, sd_vae
 from torch import nn
 
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.webui.prompt_tokens import tokens
 from lib_indetail.noise.finite import VAE, finite
 from lib_indetail.run.host import Frame, Text, Token
+from lib_indetail.run.unet_kinds import refuse_unet
 
 
 class WebuiModel:
@@ -23,6 +24,14 @@ class WebuiModel:
     @property
     def unet(self) -> nn.Module | None:
         return getattr(getattr(self.sd_model, "model", None), "diffusion_model", None)
+
+    def refuse(self) -> None:
+        """Raises CannotAct if the model or what stands in its UNet's place cannot be used."""
+        refuse_unet(self.unet)
+        if getattr(self.sd_model, "depth_model", None) is not None:
+            raise CannotAct("a depth model wants a depth map of the image prompt")
+        if sd_unet.current_unet is not None:
+            raise CannotAct("another UNet is chosen in Settings (SD Unet)")
 
     @torch.no_grad()
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:

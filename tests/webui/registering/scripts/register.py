@@ -2,10 +2,10 @@
 what the yaml says, with its own sizes of UNet, autoencoder and text towers."""
 
 import contextlib
-import json
 from pathlib import Path
 from unittest import mock
 
+import yaml
 from ldm_patched.modules import model_detection, sd, sd1_clip, supported_models
 from modules_forge import forge_loader
 
@@ -63,8 +63,8 @@ original = forge_loader.load_model_for_a1111
 
 def load(timer, checkpoint_info=None, state_dict=None):
     config = Path(checkpoint_info.filename).with_suffix(".yaml")
-    own = of_yaml(json.loads(config.read_text())["model"]["params"]) if config.is_file() else contextlib.nullcontext()
-    with own:
+    read = yaml.safe_load(config.read_text()) if config.is_file() else None
+    with of_yaml(read["model"]["params"]) if read else contextlib.nullcontext():
         return original(timer, checkpoint_info=checkpoint_info, state_dict=state_dict)
 
 
