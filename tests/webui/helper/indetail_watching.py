@@ -88,7 +88,9 @@ def evaluated(params):
     if probe.case is not None:
         images = len(params.x) - params.text_cond.shape[0]
         probe.latents.append(params.x[:images].float().flatten().tolist())
-    probe.levels.append(level if hasattr(params.denoiser.inner_model, "sigmas") else schedule.sigma(level))
+    is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or getattr(  # the Forge family's word for it
+        params.denoiser, "classic_ddim_eps_estimation", False)
+    probe.levels.append(level if is_sigma else schedule.sigma(level))
 
 
 def denoised(params):

@@ -41,6 +41,8 @@ NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_
         "detail")
 """Settings on which what the plan says of room and work depends."""
 PICTURE_HEIGHT = 260
+REPORTED = {"sampling": "sampler", "scheduler": "scheduler", "generation_info": "generation", "html_log": "log"}
+"""The host's components by what a report says of them; some hosts have no scheduler apart from the sampler."""
 
 
 class Pages:
@@ -151,9 +153,8 @@ class Page:
         host["html_log"].change(_last_run, [host["html_log"], self.plan], self.last, **QUIET)
         host["html_log"].change(_kept, None, self.kept, **QUIET)
         self.forget.click(_forgotten, None, self.kept, **QUIET)
-        self.copy_report.click(lambda *said: gr.update(value=report(*said), visible=True),
-                               [host[name] for name in ("sampling", "scheduler", "generation_info", "html_log")],
-                               self.report, **QUIET
+        said = [name for name in REPORTED if name in host]
+        self.copy_report.click(partial(_reported, said), [host[name] for name in said], self.report, **QUIET
                                ).then(None, self.report, None, _js=f"text => indetailCopy('{self.tab}', text)")
         host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,
                          _js="extract_image_from_gallery").then(None, _js=f"() => indetailOpen('{self.tab}')")
@@ -200,6 +201,11 @@ def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], number
 
 def _last_run(log: str, plan: str) -> str:
     return last_run(log, plan, runtime.told)
+
+
+def _reported(names: Sequence[str], *said: str) -> dict[str, Any]:
+    given = dict(zip((REPORTED[name] for name in names), said, strict=True))
+    return gr.update(value=report(**given), visible=True)
 
 
 def _kept() -> str:
