@@ -50,7 +50,8 @@ class InDetailHooks:
         self._names = {module: name for name, module in self._sites.items()}
         known = [*modules, *(site for site in functions if any(where.has(site) for where in method.where))]
         self.at_work = AtWork(method, {site.name: site for site in known}, self._recorder, watch)
-        self._norms = self._norms_of({site.name for site in known if site.kind == "self"})
+        self._self_attention = {site.name for site in known if site.kind == "self"}
+        self._norms = self._norms_of(self._self_attention)
         self._installed = Installed()
         self._finish()
 
@@ -139,7 +140,8 @@ class InDetailHooks:
             return None
         x, context = _attention_inputs(args, kwargs)
         is_plain = not any(each is not None for each in args[2:]) and self._attention.is_plain(kwargs)
-        if len(x) != self.at_work.row_count or not is_plain:
+        is_foreign = name in self._self_attention and context is not None and context is not x
+        if len(x) != self.at_work.row_count or not is_plain or is_foreign:
             return None
         context = x if context is None else context
         queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, context)
