@@ -23,7 +23,7 @@ from lib_indetail.methods.plans import of_one
 from lib_indetail.noise.chain import Chain
 from lib_indetail.noise.schedule import NoiseSchedule, changed_noise, stepped_as_shown
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Change, Frame, Texts
+from lib_indetail.run.host import Change, Frame, Replaced, Texts
 from lib_indetail.run.no_host import Quiet
 from lib_indetail.run.plain_model import PlainModel
 from lib_indetail.run.preparation import Read, prepare
@@ -195,7 +195,8 @@ class _Evaluation:
         self.model = _Model(work)
         self.rows = RowCursor(["cond"] * work.batch + ["uncond"] * work.batch)
 
-    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
+                replaced: Replaced | None = None) -> torch.Tensor:
         return self._run(self._z, self.timestep)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:

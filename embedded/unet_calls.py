@@ -13,7 +13,7 @@ from lib_indetail.attention.rows import Role, Row, RowCursor
 from lib_indetail.noise.schedule import changed_noise
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Change, Texts
+from lib_indetail.run.host import Change, Replaced, Texts
 
 
 @dataclass(eq=False)
@@ -88,7 +88,8 @@ class _Evaluation:
         self._roles: list[Role] = [role for role in sides for _ in range(n)]
         self.rows = RowCursor([Row(role, number % n) for number, role in enumerate(self._roles)])
 
-    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
+                replaced: Replaced | None = None) -> torch.Tensor:
         return self._guided.predicted(self._z, self.timestep, self._roles)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:

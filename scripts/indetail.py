@@ -1,32 +1,28 @@
-"""InDetail in the AUTOMATIC1111 WebUI: the script that the host loads."""
-
-import importlib.util
+"""InDetail in a WebUI: the script that the host loads."""
 
 import gradio as gr
 from modules import script_callbacks, scripts
 
+from lib_indetail.hosts.webui.found import why_not
+
 TITLE, FOLDER = "InDetail", "InDetail folder"
-EXPLANATIONS = {
-    "InDetail: Forge and its kin are not supported yet.": importlib.util.find_spec("modules_forge") is not None,
-    "InDetail needs version 1.10 of the WebUI or newer.": not hasattr(scripts.Script, "process_before_every_sampling"),
-}
-WHY_NOT = next((sentence for sentence, holds in EXPLANATIONS.items() if holds), None)
+WHY_NOT = why_not()
 
 if not WHY_NOT:
-    from lib_indetail.hosts.a1111 import results
-    from lib_indetail.hosts.a1111.denoiser_rows import rows
-    from lib_indetail.hosts.a1111.job import Job
-    from lib_indetail.hosts.a1111.nested_generations import depth
-    from lib_indetail.hosts.a1111.options import add_options
-    from lib_indetail.hosts.a1111.page import many
-    from lib_indetail.hosts.a1111.page.page import Pages
-    from lib_indetail.hosts.a1111.routes import add_routes
-    from lib_indetail.hosts.a1111.runtime import runtime
-    from lib_indetail.hosts.a1111.xyz import add_axes
+    from lib_indetail.hosts.webui import results
+    from lib_indetail.hosts.webui.denoiser_callback import callback
+    from lib_indetail.hosts.webui.job import Job
+    from lib_indetail.hosts.webui.nested_generations import depth
+    from lib_indetail.hosts.webui.options import add_options
+    from lib_indetail.hosts.webui.page import many
+    from lib_indetail.hosts.webui.page.page import Pages
+    from lib_indetail.hosts.webui.routes import add_routes
+    from lib_indetail.hosts.webui.runtime import runtime
+    from lib_indetail.hosts.webui.xyz import add_axes
 
     pages = Pages(runtime.found)
     script_callbacks.on_after_component(pages.host_component)
-    script_callbacks.on_cfg_denoiser(rows.listen)
+    script_callbacks.on_cfg_denoiser(callback.listen)
     add_options()  # both now: without the page the host looks at its options and scripts before any callback
     add_axes(runtime.folder)
     script_callbacks.on_before_ui(lambda: add_axes(runtime.folder))

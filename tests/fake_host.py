@@ -144,7 +144,8 @@ class FakeEvaluation:
         self._rows = [Row(role, image) for role in ("cond", "uncond") for image in range(len(x))]
         self.rows = ToldRows(len(x)) if self.host.tells else RowCursor(self._rows)
 
-    def predict(self, *, spare_uncond: bool = False, texts: Callable | None = None) -> torch.Tensor:
+    def predict(self, *, spare_uncond: bool = False, texts: Callable | None = None,
+                replaced: Callable | None = None) -> torch.Tensor:
         self.host.spared.append(spare_uncond)
         cond, uncond = (torch.cat([self.model.text(text, self._pass.frame) for text in of_each])
                         for of_each in (self._pass.prompts, self._pass.negatives))

@@ -79,3 +79,27 @@ def test_cond_rows_have_the_picture_beside_their_answer(scene):
         alone = HostAttention().heads(module, met.queries, met.keys, met.values)
         assert (met.answer - alone).abs().max() > 1e-2
     assert set(asked) > set(layers)
+
+
+def test_a_layer_is_asked_by_its_name_and_one_that_nobody_plans_for_keeps_its_answer(scene):
+    """As hosts ask whose replacements are given queries, keys and values alone."""
+    _, asked = made(scene, Settings(stratified_until=1, lambda_image=0.3))
+    with scene.hooks(Settings(stratified_until=1, lambda_image=0.3)) as hooks, \
+            hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+        hooks.at_work.begins_call(scene.x, torch.full((4,), 501.0), scene.context)
+        met, out = asked[next(iter(self_attention_layers(scene.model.unet)))]
+        name = next(name for name, (each, _) in asked.items() if each is met)
+        assert hooks.unmet == list(self_attention_layers(scene.model.unet))
+        given = met.queries, met.keys, met.values, met.answer
+        assert torch.equal(hooks.replaced(name, *given), out)
+        assert hooks.unmet == list(self_attention_layers(scene.model.unet))[1:]
+        assert hooks.replaced("input_blocks.0.attn1", *given) is met.answer
+
+
+def test_layers_that_nobody_came_by_are_named(scene):
+    scene.ask = None
+    with scene.hooks(Settings(stratified_until=1)) as hooks, \
+            hooks.evaluation(scene.model.schedule.sigma(501), 0.5, scene.roles):
+        scene.model.unet(scene.x, torch.full((4,), 501.0), context=scene.context)
+        assert hooks.unmet == list(self_attention_layers(scene.model.unet))
+    assert hooks.unmet == []

@@ -67,6 +67,18 @@ def test_nothing_is_left_on_the_unet(host):
     assert torch.equal(host.generate().latents[0], plain)
 
 
+def test_a_layer_that_somebody_answers_without_calling_it_is_named_and_not_skipped(host):
+    block = host.at_work.unet.output_blocks[-1][1].transformer_blocks[0]
+    before, of_a_generation = block._forward, 2
+    block._forward = lambda x, context=None: (
+        block.ff(block.norm3(x)) + x if len(x) == of_a_generation else before(x, context))
+    try:
+        with pytest.raises(CannotAct, match=r"something else in the place of the attention of output_blocks\.\d+\.1"):
+            host.generate(WISH)
+    finally:
+        block._forward = before
+
+
 def test_a_unet_that_somebody_put_in_its_place_is_named(host):
     host.generate(WISH)
     host.instead = FakeModel("other").unet

@@ -86,6 +86,21 @@ def test_a_layer_of_which_nothing_is_recorded_computes_its_queries_once(monkeypa
     assert sum(tokens) == 3 * 12 + one_token_for_the_layers_own_call
 
 
+def test_a_self_attention_that_is_given_another_context_answers_all_its_rows_itself(monkeypatch):
+    """As ControlNet's reference has it: the rows that nobody plans for keep the host's own bits."""
+    one, seen, forward = block(), [], torch.nn.Linear.forward
+    attention = one.output_blocks[0].attn1
+    one.forward = lambda x, timesteps, context=None: attention(
+        x.flatten(2).transpose(1, 2), context=context.flatten(2).transpose(1, 2))
+    monkeypatch.setattr(torch.nn.Linear, "forward", lambda self, x: (
+        self is attention.to_q and seen.append(tuple(x.shape[:2])), forward(self, x))[1])
+    plan, other = Plan(Stratum((Source(Own(), gain=torch.zeros(12)),))), randn(*X.shape, seed=9)
+    with InDetailHooks(one, {}, Planned(lambda u, row, site: plan if row.role == "cond" else None)) as hooks, \
+            hooks.evaluation(1.0, 0.0, ["cond", "uncond", "uncond"]):
+        one(X, torch.zeros(3), context=other)
+    assert seen == [(3, 12), (1, 12)]
+
+
 def test_nobody_elses_rows_are_planned_for():
     plan = Plan(Stratum((Source(Own(), gain=torch.zeros(12)),)))
     out = answered(block(), Planned(lambda u, row, site: plan), X, ["cond", "other", "uncond"])

@@ -76,6 +76,7 @@ class AtWork:
         self._cells: Grid | None = None
         self._told: list[int] = []  # rows of the call that others read
         self._seen: dict[str, dict[Row, KeysValues]] = {}  # of the evaluation, by site
+        self._owed: dict[str, None] = {}  # of the evaluation: sites with plans that have not been met
 
     @property
     def acting(self) -> bool:
@@ -85,6 +86,11 @@ class AtWork:
     @property
     def row_count(self) -> int:
         return len(self._rows)
+
+    @property
+    def unmet(self) -> list[str]:
+        """Sites that the evaluation at hand has plans for and that nobody has come by."""
+        return list(self._owed)
 
     def begins_call(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None,
                     cells: Grid | None = None) -> None:
@@ -96,6 +102,7 @@ class AtWork:
         self._cells = cells or tuple(x.shape[-2:])
         self._told = [number for number, row in enumerate(rows) if row in self._method.read_rows]
         self._plans = {name: planned for name, site in self._sites.items() if (planned := self._planned(rows, site))}
+        self._owed.update(dict.fromkeys(self._plans))
         for name, planned in self._plans.items():
             for bank in (bank for _, plan in planned for bank in plan.banks):
                 if not self._recorder.records(bank, name):
@@ -142,11 +149,13 @@ class AtWork:
 
     def changed_together(self, name: str, met: BehindModule, plan: Plan) -> torch.Tensor:
         """Of a site that has answered one row which holds the tokens of several: they follow one plan."""
+        self._owed.pop(name, None)
         read = Readable(self._banks_at(name))
         return self._evaluated(plan, Call(self._sites[name], met, read, self._cells, merged=True))
 
     def readable(self, name: str, met: Entry, of_text: KeysValuesOf | None = None) -> Readable:
         """What the plans at a site may read beside own keys and values; those of rows that others read are kept."""
+        self._owed.pop(name, None)
         seen = self._seen.setdefault(name, {})
         for number in self._told:
             if self._rows[number] not in seen:

@@ -50,7 +50,8 @@ class InDetailHooks:
         self._names = {module: name for name, module in self._sites.items()}
         known = [*modules, *(site for site in functions if any(where.has(site) for where in method.where))]
         self.at_work = AtWork(method, {site.name: site for site in known}, self._recorder, watch)
-        self._norms = self._norms_of({site.name for site in known if site.kind == "self"})
+        self._self_attention = {site.name for site in known if site.kind == "self"}
+        self._norms = self._norms_of(self._self_attention)
         self._installed = Installed()
         self._finish()
 
@@ -78,6 +79,21 @@ class InDetailHooks:
     def asleep(self) -> contextlib.AbstractContextManager[None]:
         """What goes through the layers meanwhile is left alone: somebody's own pass within a UNet call."""
         return self.at_work.asleep()
+
+    def replaced(self, layer: str, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+                 answer: torch.Tensor) -> torch.Tensor:
+        """What a layer has, [rows, tokens, C'], before its output projection, where somebody's function has given
+        `answer` in its place: that is the rows' own stratum."""
+        module = self._sites.get(layer)
+        if module is None:
+            return answer
+        met = BeforeProjection(module.heads, queries, keys, values, of_module(self._attention, module), answer)
+        return self.at_work.answered(layer, met, partial(self._keys_values, module))
+
+    @property
+    def unmet(self) -> list[str]:
+        """Layers of which the evaluation at hand has plans and which nobody has come by."""
+        return self.at_work.unmet
 
     def remove(self) -> None:
         """Take everything off the UNet and forget all tensors. May be called at any time, and again."""
@@ -124,7 +140,8 @@ class InDetailHooks:
             return None
         x, context = _attention_inputs(args, kwargs)
         is_plain = not any(each is not None for each in args[2:]) and self._attention.is_plain(kwargs)
-        if len(x) != self.at_work.row_count or not is_plain:
+        is_foreign = name in self._self_attention and context is not None and context is not x
+        if len(x) != self.at_work.row_count or not is_plain or is_foreign:
             return None
         context = x if context is None else context
         queries, (keys, values) = module.to_q(x), self._attention.keys_values(module, context)

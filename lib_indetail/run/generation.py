@@ -32,6 +32,7 @@ from lib_indetail.run.prepared import Prepared
 
 Anew = Callable[[Model, Sequence[Prepared]], Sequence[Prepared]]
 LEFT = "{someone} or a model switch has put a different UNet in its place"
+UNMET = "{someone} has put something else in the place of the attention of {0}"
 
 
 class Generation:
@@ -54,6 +55,7 @@ class Generation:
         self._first: float | None = FULL_NOISE if from_noise else None
         self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
         self._hooks: InDetailHooks | None = None
+        self._all_met = False
 
     def __enter__(self) -> Generation:
         self._install(self._model)
@@ -100,9 +102,13 @@ class Generation:
         u = position(evaluation.timestep, self._first)
         with self._hooks.evaluation(evaluation.sigma, u, evaluation.rows) as rows:
             spare = u < self._shared.control_uncond_from
-            prediction = evaluation.predict(spare_uncond=spare, texts=self._method.rewritten)
-            if rows.cond_left:
+            prediction = evaluation.predict(spare_uncond=spare, texts=self._method.rewritten,
+                                            replaced=self._hooks.replaced)
+            if rows.cond_left > 0:
                 raise CannotAct(LEFT)
+            if not self._all_met and self._hooks.unmet:
+                raise CannotAct(UNMET.format(self._hooks.unmet[0], someone="{someone}"))
+        self._all_met = True
         changes = self._changes(u)
         return evaluation.changed(prediction, partial(_in_turn, changes)) if changes else prediction
 
@@ -126,7 +132,7 @@ class Generation:
         branches = {bank: branch for each in prepared for bank, branch in each.branches(model).items()}
         self._method = self._method_for(model, prepared)
         self._hooks = InDetailHooks(model.unet, branches, self._method, model.attention, self.watch).__enter__()
-        self._model = model
+        self._model, self._all_met = model, False
 
     def _method_for(self, model: Model, prepared: Sequence[Prepared]) -> Method:
         return self._given or InDetail([each.reader(model.unet) for each in prepared])

@@ -31,6 +31,9 @@ Text = torch.Tensor | Mapping[str, torch.Tensor]
 """One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of predicted clean latents [n, C, h, w]."""
+Replaced = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Of an attention layer's name, its queries, keys and values, and what somebody has put in the place of its attention,
+all [rows, tokens, C']: what stands there in the end, before the output projection."""
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,11 @@ class Evaluation(Protocol):
     timestep: float
     rows: Rows
 
-    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None) -> torch.Tensor:
+    def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
+                replaced: Replaced | None = None) -> torch.Tensor:
         """The host's own answer. `spare_uncond` keeps a ControlNet's residuals from the uncond rows; `texts` gives
-        other text rows in the place of its own."""
+        other text rows in the place of its own; `replaced` is asked wherever somebody's function stands in the place
+        of an attention layer, which then is not called as a module."""
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
         """The same answer with its clean latents changed, but for what the pass knows already."""

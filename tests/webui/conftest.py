@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from embedded.pictures import draw, random_scene
+from lib_indetail.ask.options import OPTIONS
 from tests.webui.checkpoints import build
 from tests.webui.host import (
     FAMILIES,
@@ -63,6 +64,7 @@ def at_rest(running):
     assert running.errors() == errors, running.tail()
     after = running.get("/sdapi/v1/options")[1]
     changed = {name: value for name, value in before.items() if after[name] != value}
+    changed |= {name: option.default for name, option in OPTIONS.items() if name not in after}  # reForge tells of none
     if changed:
         running.options(**changed)
 

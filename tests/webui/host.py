@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,6 +32,9 @@ START_LIMIT_S = 300
 FLAGS = ("--skip-prepare-environment", "--api", "--no-download-sd-model", "--disable-console-progressbars",
          "--no-hashing", "--no-gradio-queue")
 CPU_FLAGS = ("--skip-torch-cuda-test", "--use-cpu", "all", "--no-half")
+FORGE_CPU_FLAGS = ("--skip-torch-cuda-test", "--always-cpu", "--all-in-fp32")
+REGISTERING = Path(__file__).parent / "registering"
+"""For hosts that know a model by its sizes alone."""
 
 
 def find_webui() -> Path | None:
@@ -61,6 +65,11 @@ def python_of(webui: Path) -> str:
     return os.environ.get("SD_WEBUI_PYTHON") or next((str(path) for path in own if path.is_file()), sys.executable)
 
 
+def is_forge(webui: Path) -> bool:
+    """Whether it is of the Forge family, which has a ControlNet of its own."""
+    return (webui / "modules_forge").is_dir()
+
+
 class Host:
     """One running WebUI. `extensions` are folders that it loads, by name; `packages` a folder of more packages; `basic`
     a name and password for its API."""
@@ -68,13 +77,17 @@ class Host:
     def __init__(self, webui: Path, folder: Path, extensions: dict[str, Path], flags: tuple[str, ...] = (),
                  packages: Path | None = None, basic: str | None = None, cpu: bool = True):
         self.webui, self.folder, self._packages = webui, folder, packages
-        self._flags = *(CPU_FLAGS if cpu else ()), *flags
+        self.is_forge = is_forge(webui)
+        self._flags = *((FORGE_CPU_FLAGS if self.is_forge else CPU_FLAGS) if cpu else ()), *flags
+        extensions = {**extensions, **({"test-registering": REGISTERING} if self.is_forge else {})}
         self._headers = {"Authorization": f"Basic {encoded(basic.encode())}"} if basic else {}
         for name, path in extensions.items():
             target = folder / "extensions" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path, target_is_directory=True)
         export(folder / "models")
+        if self.is_forge:  # their previews would download a decoder
+            (folder / "config.json").write_text(json.dumps({"live_previews_enable": False, "sd_text_encoder": "None"}))
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None
@@ -105,7 +118,7 @@ class Host:
         while time.monotonic() < limit:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended while starting:\n{self.tail()}")
-            if self.starts() >= starts and "Model loaded in" in self.tail(None) and self._answers():
+            if self.starts() >= starts and re.search("Model .*loaded in", self.tail(None)) and self._answers():
                 return
             time.sleep(0.25)
         raise RuntimeError(f"the WebUI did not start in {START_LIMIT_S} s:\n{self.tail()}")

@@ -34,9 +34,36 @@ def forget_the_bank(host) -> None:
     host.post("/probe/forget")
 
 
-def test_no_sampler_and_no_scheduler_is_left_out(host):
-    assert sorted(each["name"] for each in host.get("/sdapi/v1/samplers")[1]) == sorted(SAMPLERS)
-    assert sorted(each["label"] for each in host.get("/sdapi/v1/schedulers")[1]) == sorted(["Automatic", *SCHEDULERS])
+def further(host) -> tuple[list[str], list[str]]:
+    """Samplers and schedulers that this host has and the WebUI has not."""
+    named = [each["name"] for each in host.get("/sdapi/v1/samplers")[1]], [
+        each["label"] for each in host.get("/sdapi/v1/schedulers")[1]]
+    return tuple([each for each in names if each not in known]
+                 for names, known in zip(named, (SAMPLERS, ["Automatic", *SCHEDULERS]), strict=True))
+
+
+def test_no_sampler_and_no_scheduler_of_the_webui_is_left_out(host):
+    if not host.is_forge:
+        assert further(host) == ([], [])
+        assert len(host.get("/sdapi/v1/samplers")[1]) == len(SAMPLERS)
+        assert len(host.get("/sdapi/v1/schedulers")[1]) == len(SCHEDULERS) + 1
+
+
+def test_the_samplers_and_schedulers_that_only_this_host_has(host, picture):
+    if not host.is_forge:
+        pytest.skip("NOT THERE: the WebUI has no others (the test above)")
+    samplers, schedulers = further(host)
+    for fields in ({"sampler_name": each} for each in samplers):
+        check_effect_and_levels(host, picture, fields)
+    for fields in ({"scheduler": each} for each in schedulers):
+        check_effect_and_levels(host, picture, fields)
+
+
+def check_effect_and_levels(host, picture, fields):
+    assert effect(host, picture, **fields) > 3, fields
+    forget_the_bank(host)
+    host.make(indetail={"image": picture, **paper(20)}, **fields)
+    check_levels(host.get("/probe/state")[1])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

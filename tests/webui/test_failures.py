@@ -69,7 +69,7 @@ def test_reloading_the_page_twice_applies_it_once(host, picture):
         host.post("/probe/reload")
         host.wait(starts + 1)
     state = host.get("/probe/state")[1]
-    assert sum("DenoiserRows" in name for name in state["callbacks"]) == 1
+    assert sum("DenoiserCallback" in name for name in state["callbacks"]) == 1
     assert host.make(indetail=wish) == before
 
 

@@ -9,12 +9,12 @@ import pytest
 from tests.webui.host import SEEDING, Host, find_webui, own_copy
 from tests.webui.test_off import KINDS
 
-SENTENCE = "InDetail: Forge and its kin are not supported yet."
+SENTENCE = "InDetail found a host of the Forge family without ldm_patched, which it does not support yet."
 
 
 @pytest.fixture(scope="module")
 def forge_like(tmp_path_factory):
-    """The WebUI with the package in it by which Forge, reForge and Forge-classic are known."""
+    """The WebUI with the package in it by which the Forge family is known, and without the backend that we know."""
     packages = tmp_path_factory.mktemp("packages")
     (packages / "modules_forge").mkdir()
     (packages / "modules_forge" / "__init__.py").touch()

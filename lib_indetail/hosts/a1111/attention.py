@@ -7,16 +7,11 @@ from modules import shared
 from modules.hypernetworks import hypernetwork
 from torch import nn
 
-from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.hosts.a1111.undisturbed import own_attention
+from lib_indetail.hosts.webui.own_attention import OwnAttention, own_attention
 
 
-class WebuiAttention(HostAttention):
+class WebuiAttention(OwnAttention):
     def keys_values(self, module: nn.Module, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         for_keys, for_values = hypernetwork.apply_hypernetworks(shared.loaded_hypernetworks, context)
         with own_attention(module):
             return module.to_k(for_keys), module.to_v(for_values)
-
-    def attend(self, module: nn.Module, *args, **kwargs) -> torch.Tensor:
-        with own_attention(module):
-            return super().attend(module, *args, **kwargs)

@@ -1,21 +1,11 @@
-"""What a latent and a UNet's answer depend on here, as parts of a cache key."""
+"""What a UNet's answer depends on here, beside its weights, as a part of a cache key."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Hashable
-from pathlib import Path
 
-from modules import devices, sd_hijack, sd_vae, shared
-
-from lib_indetail.errors import CannotAct
-
-
-def of_weights(sd_model) -> tuple[Hashable, ...]:
-    """Raises CannotAct where the checkpoint's file is gone."""
-    info = sd_model.sd_checkpoint_info
-    return (info.filename, _written(info.filename), info.sha256, sd_model.sd_model_hash, sd_vae.loaded_vae_file,
-            sd_hijack.model_hijack.circular_enabled, str(devices.device))
+from modules import devices, sd_hijack, shared
 
 
 def of_unet(sd_model) -> tuple[Hashable, ...]:
@@ -37,12 +27,3 @@ def _hypernetworks() -> tuple[Hashable, ...]:
 def _free_u() -> str:
     """FreeU keeps its settings in a global and acts in every UNet call."""
     return repr(getattr(sys.modules.get("lib_free_u.global_state"), "instance", None))
-
-
-def _written(filename: str) -> tuple[int, int]:
-    """When a file was written and its size; it may have been replaced under its name."""
-    try:
-        state = Path(filename).stat()
-    except OSError:
-        raise CannotAct(f"the checkpoint's file {Path(filename).name} is not there any more") from None
-    return state.st_mtime_ns, state.st_size

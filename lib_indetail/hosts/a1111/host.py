@@ -1,54 +1,28 @@
-"""The WebUI as the core asks for it."""
+"""AUTOMATIC1111's WebUI, 1.10."""
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any
 
-import psutil
-import torch
-from modules import devices, paths_internal, shared
+from modules import shared
 
-from lib_indetail.ask.options import OPTIONS
-from lib_indetail.hosts.a1111 import progress
+from lib_indetail.hosts.a1111.calls import ListedCalls
+from lib_indetail.hosts.a1111.controlnet import ControlNet
 from lib_indetail.hosts.a1111.model import HostModel
-from lib_indetail.inversion.inverter import Progress
+from lib_indetail.hosts.webui.host import WebUI
 
 
-class A1111:
-    """AUTOMATIC1111's WebUI, 1.10."""
+class A1111(WebUI):
+    name = "WebUI"
+    view = HostModel
 
-    def model(self) -> HostModel:
-        return HostModel(shared.sd_model)
+    @property
+    def refines_by_steps(self) -> bool:
+        return shared.opts.refiner_switch_by_sample_steps
 
-    def free_memory(self) -> int:
-        """Of a GPU also what torch holds and does not use."""
-        if devices.device.type != "cuda":
-            return self.free_main_memory()
-        free, _ = torch.cuda.mem_get_info(devices.device)
-        return free + torch.cuda.memory_reserved(devices.device) - torch.cuda.memory_allocated(devices.device)
+    def calls(self, p, apart: Callable[[], AbstractContextManager]) -> ListedCalls:
+        return ListedCalls(p, apart)
 
-    def free_main_memory(self) -> int:
-        return psutil.virtual_memory().available
-
-    def keep_free(self, size: int) -> AbstractContextManager:
-        """The WebUI does not plan its memory."""
-        return contextlib.nullcontext()
-
-    def progress(self, doing: str) -> AbstractContextManager[Progress]:
-        return progress.inversion_progress(doing)
-
-    def interrupted(self) -> bool:
-        return shared.state.interrupted or shared.state.skipped
-
-    def tell(self, doing: str | None) -> None:
-        progress.tell(doing)
-
-    def option(self, name: str) -> Any:
-        """Also before the page has ever been saved."""
-        return getattr(shared.opts, name, OPTIONS[name].default)
-
-    def folder(self, name: str) -> Path:
-        return Path(paths_internal.data_path, name)
+    def has_structure(self, p) -> bool:
+        return bool(ControlNet(p).units)

@@ -7,36 +7,32 @@ import math
 from collections.abc import Hashable, Iterator
 
 import torch
-from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, shared
+from modules import devices, shared
 from torch import nn
 
 from lib_indetail.bank.image_branch import RecordPass
+from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.a1111 import fingerprint
 from lib_indetail.hosts.a1111.attention import WebuiAttention
-from lib_indetail.hosts.a1111.conflicts import refuse
-from lib_indetail.hosts.a1111.prompt_tokens import tokens
 from lib_indetail.hosts.a1111.undisturbed import undisturbed, untiled
+from lib_indetail.hosts.webui.model import WebuiModel, of_weights
 from lib_indetail.inversion.inverter import Model
 from lib_indetail.inversion.passes import for_each, plain_pass, timesteps_of
-from lib_indetail.noise.finite import VAE, finite
 from lib_indetail.noise.schedule import NoiseSchedule
-from lib_indetail.run.host import Frame, Text, Token
+from lib_indetail.run.host import Text
+
+_KNOWN = (("crossattn", 4), ("hybrid", 9), ("hybrid", 8))
+"""How a UNet takes its conditions, and its input channels: text alone, inpainting, instruct-pix2pix."""
 
 
-class HostModel:
-    """Thin view of an `sd_model`; holds no tensor of its own."""
-
+class HostModel(WebuiModel):
     attention = WebuiAttention()
 
-    def __init__(self, sd_model):
-        self.sd_model = sd_model
-
     def refuse(self) -> None:
-        refuse(self.sd_model)
-
-    @property
-    def unet(self) -> nn.Module:
-        return self.sd_model.model.diffusion_model
+        super().refuse()
+        key, channels = getattr(self.sd_model.model, "conditioning_key", None), self.unet.in_channels
+        if (key, channels) not in _KNOWN and not getattr(self.sd_model, "is_sdxl_inpaint", False):
+            raise CannotAct(f"it does not know this model's extra inputs ({key}, {channels} channels)")
 
     @property
     def schedule(self) -> NoiseSchedule:
@@ -55,57 +51,14 @@ class HostModel:
     def dtype(self) -> torch.dtype:
         return devices.dtype_unet
 
-    @torch.no_grad()
-    def encode(self, picture: torch.Tensor) -> torch.Tensor:
-        """The VAE is called through `encode`, which the low-memory modes replace; the moments are read where both
-        of the host's classes compute them."""
+    def run_encoder(self, pictures: torch.Tensor) -> None:
+        """Through the VAE's `encode`, which the low-memory modes replace."""
         vae = self.sd_model.first_stage_model
-        moments: list[torch.Tensor] = []
+        with devices.without_autocast(), untiled(vae):
+            vae.encode(pictures.to(devices.device, devices.dtype_vae))
 
-        def indetail_moments(module, args, output):
-            moments.append(output)
-
-        handle = vae.quant_conv.register_forward_hook(indetail_moments)
-        cuda = [devices.device] if devices.device.type == "cuda" else []
-        try:
-            with torch.random.fork_rng(cuda), devices.without_autocast(), untiled(vae):
-                vae.encode(picture.to(devices.device, devices.dtype_vae))
-        finally:
-            handle.remove()
-        return finite(moments[0].chunk(2, dim=1)[0].float() * self.sd_model.scale_factor, VAE)
-
-    @torch.no_grad()
-    def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        return sd_samplers_common.samples_to_images_tensor(latent.to(devices.dtype_vae), 0, self.sd_model).float()
-
-    def text(self, prompt: str, frame: Frame) -> Text:
-        """Without extra networks' tags. What the host notes down about textual inversions and emphasis while encoding
-        is put back."""
-        prompt = first_part(prompt)
-        hijack = sd_hijack.model_hijack
-        noted = dict(hijack.extra_generation_params), list(hijack.comments)
-        try:
-            with devices.autocast():
-                conditioning = prompt_parser.SdConditioning([prompt], width=frame.width, height=frame.height)
-                schedule = prompt_parser.get_learned_conditioning(self.sd_model, conditioning, frame.steps,
-                                                                   frame.hires_steps)[0]
-        finally:
-            hijack.extra_generation_params, hijack.comments = noted
-        cond = schedule[0].cond
-        if isinstance(cond, dict):
-            return {name: value[None] for name, value in cond.items()}
-        return cond[None]
-
-    def tokens(self, prompt: str) -> list[Token]:
-        return tokens(self.sd_model, first_part(prompt))
-
-    def extra_channels(self, latent: torch.Tensor) -> torch.Tensor | None:
-        """What the UNet wants beside the noisy image latent, [1, C', h, w]: of an inpainting model a mask of nothing
-        and the picture's own latent, of instruct-pix2pix no picture; None for all others."""
-        channels = self.unet.in_channels
-        if channels == 9:
-            return torch.cat([torch.zeros_like(latent[:, :1]), latent], dim=1)
-        return torch.zeros_like(latent) if channels == 8 else None
+    def scaled(self, mean: torch.Tensor) -> torch.Tensor:
+        return mean * self.sd_model.scale_factor
 
     def timestep(self, sigma: float) -> float:
         """With the host's quantization a whole number."""
@@ -145,10 +98,10 @@ class HostModel:
         return model
 
     def makes_latents(self) -> Hashable:
-        return fingerprint.of_weights(self.sd_model), str(devices.dtype_vae)
+        return of_weights(self.sd_model), str(devices.dtype_vae)
 
     def makes_noise(self) -> Hashable:
-        return fingerprint.of_weights(self.sd_model), fingerprint.of_unet(self.sd_model)
+        return of_weights(self.sd_model), fingerprint.of_unet(self.sd_model)
 
     def makes_records(self) -> Hashable:
         return shared.opts.enable_quantization, shared.opts.upcast_attn
@@ -163,10 +116,3 @@ def own_forward(unet: nn.Module) -> Iterator[None]:
     finally:
         if replaced is not None:
             unet.forward = replaced
-
-
-def first_part(prompt: str) -> str:
-    """The first AND part of a prompt, without extra networks' tags."""
-    bare, _ = extra_networks.parse_prompt(prompt)
-    indexes, parts, _ = prompt_parser.get_multicond_prompt_list([bare])
-    return parts[indexes[0][0][0]]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from torch import nn
 
 from lib_indetail.hosts.a1111.controlnet import without_controlnet
+from lib_indetail.hosts.webui.own_attention import own_attention
 
 _HYPERTILE = "__webui_hypertile_params"  # a string, since a class body would mangle the name
-_REGISTRIES = ("_forward_hooks", "_forward_pre_hooks")
 
 
 @contextlib.contextmanager
@@ -32,22 +32,3 @@ def untiled(module: nn.Module) -> Iterator[None]:
     finally:
         for params in tiled:
             params.enabled = True
-
-
-@contextlib.contextmanager
-def own_attention(unet: nn.Module) -> Iterator[None]:
-    """Without hooks of other extensions inside attention layers: they perturb the rows of a generation, and the
-    image latent's one row is not such a row. Hooks elsewhere (low-memory modes move blocks by them) stay."""
-    within = [part for each in unet.modules() if hasattr(each, "to_k") for part in each.modules()]
-    full = [(part, name, hooks) for part in within for name in _REGISTRIES if (hooks := getattr(part, name))]
-    for part, name, hooks in full:
-        setattr(part, name, type(hooks)((key, hook) for key, hook in hooks.items() if _is_ours(hook)))
-    try:
-        yield
-    finally:
-        for part, name, hooks in full:
-            setattr(part, name, hooks)
-
-
-def _is_ours(hook) -> bool:
-    return getattr(hook, "__name__", "").startswith("indetail_")

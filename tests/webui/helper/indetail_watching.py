@@ -1,15 +1,20 @@
 """What InDetail does inside the host, written down."""
 
+import contextlib
 import hashlib
 
+import torch
 from modules import shared
 
+from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.bank import recording
-from lib_indetail.hosts.a1111 import model as indetail_model
-from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
+from lib_indetail.hosts.webui.runtime import runtime
+from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.run import preparation
 from lib_indetail.run.cached_preparation import Preparer
+
+Model = type(runtime.host).view
+"""The host's class of models."""
 
 
 class Probe:
@@ -45,6 +50,7 @@ class Probe:
         self.chain = None
         self.case = None
         self.latents: list[list[float]] = []
+        self.moved: list[list[list]] = []  # see each_call_twice
         self.nested = None
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
@@ -77,12 +83,14 @@ def evaluated(params):
         probe.evaluation = (params.x.clone(), params.sigma.clone(), params.image_cond, params.text_cond,
                             params.text_uncond)
     probe.steps.append((params.sampling_step, params.total_sampling_steps))
-    schedule = indetail_model.HostModel(shared.sd_model).schedule
+    schedule = runtime.host.model().schedule
     level = float(params.sigma.flatten()[0])
     if probe.case is not None:
         images = len(params.x) - params.text_cond.shape[0]
         probe.latents.append(params.x[:images].float().flatten().tolist())
-    probe.levels.append(level if hasattr(params.denoiser.inner_model, "sigmas") else schedule.sigma(level))
+    is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or getattr(  # the Forge family's word for it
+        params.denoiser, "classic_ddim_eps_estimation", False)
+    probe.levels.append(level if is_sigma else schedule.sigma(level))
 
 
 def denoised(params):
@@ -107,7 +115,7 @@ def watch(unet):
 
 def spy_on_records():
     """Every record pass notes how far its latent is from the chain; every preparation notes its chain."""
-    record_pass, prepare = indetail_model.HostModel.inside, Preparer.prepare
+    record_pass, prepare = Model.inside, Preparer.prepare
     if hasattr(record_pass, "spied"):
         return
 
@@ -133,13 +141,13 @@ def spy_on_records():
         probe.notes.append(prepared.note)
         return prepared
 
-    encode_text = indetail_model.HostModel.text
+    encode_text = Model.text
 
     def spied_text(self, prompt, *args):
         probe.texts.append(prompt)
         return encode_text(self, prompt, *args)
 
-    indetail_model.HostModel.text = spied_text
+    Model.text = spied_text
     evaluations = SamplingPass.evaluations
 
     def spied_evaluations(self, *args):
@@ -165,7 +173,7 @@ def spy_on_records():
 
     recording.Recorder.bank = spied_bank
     spied_record.spied = True
-    indetail_model.HostModel.inside, Preparer.prepare = spied_record, spied_prepare
+    Model.inside, Preparer.prepare = spied_record, spied_prepare
 
 
 def spied_ahead(record_ahead):
@@ -185,6 +193,42 @@ def spied_ahead(record_ahead):
         return record_ahead(models, wanted, memory, latent_at, timestep, *args, **kwargs)
 
     return ahead
+
+
+@contextlib.contextmanager
+def each_call_twice(rows):
+    """Every call of the UNet is made as it is, and once more without us, from the same random state. `rows` gets, for
+    every call with rows of ours, how far each row's answer has moved, with its role."""
+    unet, enter, hooks = shared.sd_model.model.diffusion_model, InDetailHooks.__enter__, []
+
+    def entered(self):
+        hooks[:] = [self]
+        return enter(self)
+
+    def once(args, kwargs, before):
+        torch.set_rng_state(before)
+        control = kwargs.get("control")
+        given = {**kwargs, "control": {place: list(each) for place, each in control.items()}} if control else kwargs
+        return type(unet).forward(unet, *args, **given)
+
+    def twice(*args, **kwargs):
+        before = torch.get_rng_state()
+        if not hooks:
+            return once(args, kwargs, before)
+        with hooks[0].asleep():
+            plain = once(args, kwargs, before)
+        ours, told = once(args, kwargs, before), hooks[0].at_work._rows
+        if any(row.role != "other" for row in told):
+            moved = (ours - plain).abs().flatten(1).amax(1).tolist()
+            rows.append([[row.role, each] for row, each in zip(told, moved, strict=True)])
+        return ours
+
+    InDetailHooks.__enter__, unet.forward = entered, twice
+    try:
+        yield
+    finally:
+        InDetailHooks.__enter__ = enter
+        del unet.forward
 
 
 def hooks_left():

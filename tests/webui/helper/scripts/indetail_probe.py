@@ -8,16 +8,24 @@ import psutil
 import torch
 from fastapi import FastAPI
 from indetail_obstacles import OBSTACLES, WITHIN
-from indetail_watching import denoised, evaluated, hooks_left, probe, spied_reference, spy_on_records
+from indetail_watching import (
+    Model,
+    denoised,
+    each_call_twice,
+    evaluated,
+    hooks_left,
+    probe,
+    spied_reference,
+    spy_on_records,
+)
 from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
 from lib_indetail.attention import at_work
 from lib_indetail.errors import InDetailError
-from lib_indetail.hosts.a1111 import model as indetail_model
-from lib_indetail.hosts.a1111.denoiser_rows import rows
-from lib_indetail.hosts.a1111.job import Job
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.denoiser_callback import callback
+from lib_indetail.hosts.webui.job import Job
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run import generation
 from lib_indetail.run.host import Frame
 from lib_indetail.webui import indetail
@@ -98,8 +106,8 @@ def play_case(path):
     def text(self, *args, **kwargs):
         return probe.case["text.inversion"]
 
-    spied = {"encode": indetail_model.HostModel.encode, "text": indetail_model.HostModel.text}
-    indetail_model.HostModel.encode, indetail_model.HostModel.text = encode, text
+    spied = {"encode": Model.encode, "text": Model.text}
+    Model.encode, Model.text = encode, text
     return spied
 
 
@@ -144,7 +152,7 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/case")
     def case(body: dict):
         spied = play_case(body["path"])
-        probe.restore = lambda: [setattr(indetail_model.HostModel, name, value) for name, value in spied.items()]
+        probe.restore = lambda: [setattr(Model, name, value) for name, value in spied.items()]
         return {}
 
     @app.get("/probe/latents")
@@ -217,6 +225,18 @@ def add_routes(_, app: FastAPI):
         probe.restore = lambda: [handle.remove() for handle in handles]
         return {}
 
+    @app.post("/probe/twice")
+    def twice():
+        """Each call of the UNet with us and without, until the probe is reset."""
+        held = contextlib.ExitStack()
+        held.enter_context(each_call_twice(probe.moved))
+        probe.restore = held.close
+        return {}
+
+    @app.get("/probe/moved")
+    def moved():
+        return probe.moved
+
     @app.post("/probe/nested")
     def nested():
         probe.nested = True
@@ -241,7 +261,7 @@ def add_routes(_, app: FastAPI):
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
                 "hooks": hooks_left(), "passes": probe.passes,
-                "held": rows._params is not None or rows.listening,
+                "held": callback._params is not None or callback.listening,
                 "texts": probe.texts, "references": probe.references,
                 "layers": probe.layers, "off_clean": probe.off_clean,
                 "chains": len(runtime.chains), "bytes": runtime.chains.bytes,

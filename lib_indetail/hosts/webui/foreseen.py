@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from modules import processing, sd_models, sd_samplers
+from modules import processing, sd_samplers
 
 from lib_indetail.ask.settings import Settings
-from lib_indetail.hosts.a1111.model import HostModel
-from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
+from lib_indetail.hosts.webui.model import WebuiModel
+from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import is_wanted_in
 
@@ -23,13 +23,7 @@ DENOISING = "denoising_strength"
 CONTROLS = (*SIZE, *OF_A_PASS, DENOISING, *HIRES)
 
 
-def loaded() -> HostModel | None:
-    """The checkpoint at hand, if there is one: the host would load one for who asks `shared.sd_model`."""
-    model = sd_models.model_data.sd_model
-    return None if model is None else HostModel(model)
-
-
-def passes(tab: str, model: HostModel, values: Mapping[str, Any]) -> list[SamplingPass]:
+def passes(tab: str, model: WebuiModel, values: Mapping[str, Any]) -> list[SamplingPass]:
     """Of `values` by the names of `CONTROLS`; those that the host has not made are left out."""
     p = _job(tab, values)
     p.sampler = sd_samplers.create_sampler(p.sampler_name, model.sd_model)
@@ -45,7 +39,7 @@ def passes(tab: str, model: HostModel, values: Mapping[str, Any]) -> list[Sampli
                          steps=second.hr_second_pass_steps or second.steps)]
 
 
-def wished(tab: str, model: HostModel, values: Mapping[str, Any], settings: Settings, count: int) -> list[Wish]:
+def wished(tab: str, model: WebuiModel, values: Mapping[str, Any], settings: Settings, count: int) -> list[Wish]:
     """What `count` image prompts of these settings will ask for in the passes in which they act."""
     return [Wish(settings=settings, text="", frame=each.frame, sigmas=all_levels, own=own, from_noise=each.from_noise)
             for each in passes(tab, model, values) if is_wanted_in(each, settings)

@@ -16,10 +16,10 @@ from lib_indetail.ask.page_order import FURTHER, numbered
 from lib_indetail.ask.setting_kinds import checked
 from lib_indetail.ask.settings import TASKS, Settings, preset
 from lib_indetail.errors import BadPicture, BadSetting
-from lib_indetail.hosts.a1111.indetail import arguments, change, switched_on
-from lib_indetail.hosts.a1111.refusal import refusal
-from lib_indetail.hosts.a1111.runtime import runtime
-from lib_indetail.hosts.a1111.saying import say
+from lib_indetail.hosts.webui.indetail import arguments, change, switched_on
+from lib_indetail.hosts.webui.refusal import refusal
+from lib_indetail.hosts.webui.runtime import runtime
+from lib_indetail.hosts.webui.saying import say
 from lib_indetail.pictures.folder import PictureFolder
 
 PREFIX = "[InDetail] "

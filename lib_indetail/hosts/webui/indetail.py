@@ -10,8 +10,8 @@ from PIL import Image
 
 from lib_indetail.ask.forms import is_on, with_changes
 from lib_indetail.ask.settings import Settings
-from lib_indetail.hosts.a1111.refusal import refusal
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.refusal import refusal
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.pictures.as_seen import as_seen
 from lib_indetail.pictures.convert import data_uri
 

@@ -15,7 +15,7 @@ from lib_indetail.ask.page_order import SETTINGS
 from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import TASKS
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.inversion.inverter import ReconstructionError, reconstruction_error
 from lib_indetail.run.extras import reconstruction
 from lib_indetail.run.host import Frame

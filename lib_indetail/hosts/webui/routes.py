@@ -18,9 +18,9 @@ from lib_indetail.ask.page_order import POSITIONS
 from lib_indetail.ask.presets import BUILT_IN
 from lib_indetail.ask.settings import TASKS, Settings
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct, Interrupted
-from lib_indetail.hosts.a1111.page.preview import previewed
-from lib_indetail.hosts.a1111.refusal import refusal
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.page.preview import previewed
+from lib_indetail.hosts.webui.refusal import refusal
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.pictures.convert import data_uri, picture_hash
 
 SIZE = dict(low=64, high=4096, multiple=8)

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from modules import processing, sd_samplers_common, shared
 
-from lib_indetail.hosts.a1111.cfg_denoiser import Evaluations
-from lib_indetail.hosts.a1111.controlnet import ControlNet
-from lib_indetail.hosts.a1111.model import HostModel
+from lib_indetail.hosts.webui.model import WebuiModel
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.pictures.placing import Crop
 from lib_indetail.run.host import Evaluation, Frame, Known
@@ -63,20 +62,20 @@ class SamplingPass:
     @property
     def conditioning(self) -> torch.Tensor | None:
         """The host makes one for every model, of which most do not look at it."""
-        return self._beside if HostModel(shared.sd_model).unet.in_channels == INPAINTING else None
+        return self._beside if runtime.host.model().unet.in_channels == INPAINTING else None
 
     @property
     def has_structure(self) -> bool:
-        return bool(ControlNet(self._p).units)
+        return runtime.host.has_structure(self._p)
 
-    def levels(self, model: HostModel) -> tuple[list[float], list[float]]:
+    def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""
         sigmas = self._sigmas(model.schedule)
         return sigmas, self._before_refiner(model.schedule, sigmas)
 
     def evaluations(self, told: Callable[[Evaluation], torch.Tensor],
                     apart: Callable[[], AbstractContextManager]) -> AbstractContextManager:
-        return Evaluations(self._p, told, apart)
+        return runtime.host.evaluations(self._p, told, apart)
 
     def _counted(self) -> tuple[int, int | None]:
         first = getattr(self._p, "firstpass_steps", None) or self._p.steps
@@ -96,7 +95,7 @@ class SamplingPass:
         if refiner is None or refiner == shared.sd_model.sd_checkpoint_info or not self._is_refined():
             return sigmas
         switch = self._p.refiner_switch_at or 0.0
-        if shared.opts.refiner_switch_by_sample_steps:
+        if runtime.host.refines_by_steps:
             return sigmas[:math.ceil(switch * len(sigmas))]
         last = len(schedule) - 1
         return [sigma for sigma in sigmas if (last - round(schedule.timestep(sigma))) / len(schedule) < switch]

@@ -7,7 +7,7 @@ import logging
 from fastapi import HTTPException
 
 from lib_indetail.errors import InDetailError
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.runtime import runtime
 
 OURS = "InDetail"
 logger = logging.getLogger(__name__)

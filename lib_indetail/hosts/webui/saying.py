@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.runtime import runtime
 
 logger = logging.getLogger(__name__)
 

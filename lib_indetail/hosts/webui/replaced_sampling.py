@@ -11,9 +11,9 @@ from typing import Any
 from modules import paths_internal, shared
 
 from lib_indetail.errors import CannotAct
-from lib_indetail.hosts.a1111.conflicts import extension_of
-from lib_indetail.hosts.a1111.progress import tell
-from lib_indetail.hosts.a1111.refusal import refusal
+from lib_indetail.hosts.webui.extension_folders import extension_of
+from lib_indetail.hosts.webui.progress import tell
+from lib_indetail.hosts.webui.refusal import refusal
 
 _BEHIND_CONTROLNET = "sample_before_CN_hack"
 """ControlNet puts a function of its own on `p`, which passes on to what it keeps under this name."""

@@ -10,7 +10,7 @@ from PIL import Image
 from lib_indetail.ask import words
 from lib_indetail.ask.image_prompt import painted
 from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, numbered
-from lib_indetail.hosts.a1111.page.controls import QUIET, controls
+from lib_indetail.hosts.webui.page.controls import QUIET, controls
 
 MASKS = {"reference_mask": (words.REFERENCE_MASK, words.PAINT_REFERENCE, words.REFERENCE_MASK_HELP),
          "output_mask": (words.OUTPUT_MASK, words.PAINT_OUTPUT, words.OUTPUT_MASK_HELP)}

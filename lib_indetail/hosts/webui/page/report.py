@@ -15,6 +15,7 @@ from modules import devices, extensions, sd_models, shared
 from modules.launch_utils import git_tag
 
 from lib_indetail import __version__
+from lib_indetail.hosts.webui.runtime import runtime
 
 NOTHING = "none yet"
 
@@ -30,9 +31,10 @@ def report(sampler: str = "", scheduler: str = "", generation: str = "", log: st
 
 
 def _host() -> str:
-    return ", ".join((f"WebUI {git_tag().removeprefix('v')}", f"Python {platform.python_version()}",
+    attention = getattr(shared.opts, "cross_attention_optimization", "of the host")
+    return ", ".join((f"{runtime.host.name} {git_tag().removeprefix('v')}", f"Python {platform.python_version()}",
                       f"torch {torch.__version__}", f"gradio {gr.__version__}", _device(),
-                      f"attention {shared.opts.cross_attention_optimization}", f"arguments {_arguments()}"))
+                      f"attention {attention}", f"arguments {_arguments()}"))
 
 
 def _device() -> str:

@@ -9,12 +9,12 @@ import torch
 
 from lib_indetail.ask import infotext
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
-from lib_indetail.hosts.a1111 import replaced_sampling
-from lib_indetail.hosts.a1111.more_images import noise_for_more, of_more
-from lib_indetail.hosts.a1111.nested_generations import depth
-from lib_indetail.hosts.a1111.progress import RestOfJob
-from lib_indetail.hosts.a1111.sampling_pass import SamplingPass
-from lib_indetail.hosts.a1111.saying import say
+from lib_indetail.hosts.webui import replaced_sampling
+from lib_indetail.hosts.webui.more_images import noise_for_more, of_more
+from lib_indetail.hosts.webui.nested_generations import depth
+from lib_indetail.hosts.webui.progress import RestOfJob
+from lib_indetail.hosts.webui.sampling_pass import SamplingPass
+from lib_indetail.hosts.webui.saying import say
 from lib_indetail.run.host import Change, Pass
 from lib_indetail.run.session import Session
 

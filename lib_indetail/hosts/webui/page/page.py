@@ -15,11 +15,10 @@ from lib_indetail.ask import words
 from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
 from lib_indetail.ask.request import SHOWN
 from lib_indetail.ask.settings import TASKS, Settings
-from lib_indetail.hosts.a1111 import foreseen
-from lib_indetail.hosts.a1111.conflicts import standing_conflict
-from lib_indetail.hosts.a1111.page import pasting
-from lib_indetail.hosts.a1111.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
-from lib_indetail.hosts.a1111.page.pictures import (
+from lib_indetail.hosts.webui import foreseen
+from lib_indetail.hosts.webui.page import pasting
+from lib_indetail.hosts.webui.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
+from lib_indetail.hosts.webui.page.pictures import (
     MASKS,
     Fields,
     FurtherPictures,
@@ -27,11 +26,11 @@ from lib_indetail.hosts.a1111.page.pictures import (
     masks,
     wire_masks,
 )
-from lib_indetail.hosts.a1111.page.presets import HELP as PRESET_HELP
-from lib_indetail.hosts.a1111.page.presets import PresetControls
-from lib_indetail.hosts.a1111.page.preview import preview
-from lib_indetail.hosts.a1111.page.report import report
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.page.presets import HELP as PRESET_HELP
+from lib_indetail.hosts.webui.page.presets import PresetControls
+from lib_indetail.hosts.webui.page.preview import preview
+from lib_indetail.hosts.webui.page.report import report
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run.needed import need, patches
 from lib_indetail.run.status import Sizes, detail_text, kept_text, last_run, plan_text, room_text, sizes_with
 
@@ -42,6 +41,8 @@ NEED = ("levels", "blocks", "guidance", "start", "end", "inversion", "inversion_
         "detail")
 """Settings on which what the plan says of room and work depends."""
 PICTURE_HEIGHT = 260
+REPORTED = {"sampling": "sampler", "scheduler": "scheduler", "generation_info": "generation", "html_log": "log"}
+"""The host's components by what a report says of them; some hosts have no scheduler apart from the sampler."""
 
 
 class Pages:
@@ -152,9 +153,8 @@ class Page:
         host["html_log"].change(_last_run, [host["html_log"], self.plan], self.last, **QUIET)
         host["html_log"].change(_kept, None, self.kept, **QUIET)
         self.forget.click(_forgotten, None, self.kept, **QUIET)
-        self.copy_report.click(lambda *said: gr.update(value=report(*said), visible=True),
-                               [host[name] for name in ("sampling", "scheduler", "generation_info", "html_log")],
-                               self.report, **QUIET
+        said = [name for name in REPORTED if name in host]
+        self.copy_report.click(partial(_reported, said), [host[name] for name in said], self.report, **QUIET
                                ).then(None, self.report, None, _js=f"text => indetailCopy('{self.tab}', text)")
         host["send_to_indetail"].click(infotext_utils.image_from_url_text, host["gallery"], self.picture,
                          _js="extract_image_from_gallery").then(None, _js=f"() => indetailOpen('{self.tab}')")
@@ -180,14 +180,15 @@ def _planned(tab: str, names: Sequence[str], enabled: bool, sizes: Sizes, streng
              *values: Any) -> str:
     """`values` are those of all settings, and behind them those of the host's controls of these names."""
     settings, host = dict(zip(SETTINGS, values, strict=False)), dict(zip(names, values[len(SETTINGS):], strict=True))
-    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task, standing_conflict,
+    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task,
+                     runtime.host.standing_conflict,
                      lambda numbers: _room(tab, host, {**settings, **TASKS.get(task, {})}, numbers))
 
 
 def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], numbers: Collection[int]) -> str:
     """What the first image prompt's settings need, for so many; nothing where no checkpoint is loaded yet, or where
     the generation would be refused, by the host or by us."""
-    model = foreseen.loaded()
+    model = runtime.host.loaded()
     if model is None:
         return ""
     try:
@@ -200,6 +201,11 @@ def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], number
 
 def _last_run(log: str, plan: str) -> str:
     return last_run(log, plan, runtime.told)
+
+
+def _reported(names: Sequence[str], *said: str) -> dict[str, Any]:
+    given = dict(zip((REPORTED[name] for name in names), said, strict=True))
+    return gr.update(value=report(**given), visible=True)
 
 
 def _kept() -> str:

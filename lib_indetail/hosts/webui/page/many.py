@@ -16,10 +16,10 @@ from PIL import Image
 from lib_indetail.ask import words
 from lib_indetail.ask.page_order import MOST_PICTURES
 from lib_indetail.errors import BadPicture, BadSetting, InDetailError
-from lib_indetail.hosts.a1111.indetail import change, settings, switched_on
-from lib_indetail.hosts.a1111.refusal import refusal
-from lib_indetail.hosts.a1111.results import aligned
-from lib_indetail.hosts.a1111.saying import say
+from lib_indetail.hosts.webui.indetail import change, settings, switched_on
+from lib_indetail.hosts.webui.refusal import refusal
+from lib_indetail.hosts.webui.results import aligned
+from lib_indetail.hosts.webui.saying import say
 from lib_indetail.pictures.folder import PictureFolder
 from lib_indetail.pictures.opening import decoded
 

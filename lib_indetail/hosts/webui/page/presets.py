@@ -12,8 +12,8 @@ from modules.ui_components import FormRow, ToolButton
 from lib_indetail.ask import words
 from lib_indetail.ask.page_order import SETTINGS
 from lib_indetail.errors import BadSetting
-from lib_indetail.hosts.a1111.page.controls import QUIET
-from lib_indetail.hosts.a1111.runtime import runtime
+from lib_indetail.hosts.webui.page.controls import QUIET
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run.status import line
 
 HELP = {"preset": words.PRESET_HELP, "preset_name": words.NAME_HELP}

@@ -1,0 +1,120 @@
+"""What a host of the Forge family sends through its UNet: every call says what its rows are, and brings with it
+ControlNet's residuals and what other extensions have put in the place of attention."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from modules import sd_samplers_common
+
+from lib_indetail.attention.rows import Role, Row, ToldRows, roles_by_text
+from lib_indetail.hosts.forge.model import ForgeModel
+from lib_indetail.hosts.webui.denoiser_callback import callback, text_rows
+from lib_indetail.hosts.webui.extension_folders import extensions_of
+from lib_indetail.run.host import Replaced
+
+_ROLES: tuple[Role, Role] = "cond", "uncond"
+"""By the host's tag of a chunk of rows."""
+_BLOCKS = {"input": "input_blocks.{}.1", "middle": "middle_block.1", "output": "output_blocks.{}.1"}
+
+
+class ToldCalls:
+    """See `webui.cfg_denoiser.Calls`. Nothing is put on the patcher: what a call brings is changed as it comes."""
+
+    def __init__(self, denoiser, model: Callable[[], ForgeModel]):
+        self._denoiser, self._model = denoiser, model
+        self._rows = ToldRows(0)
+
+    def refined(self, x: torch.Tensor, level: torch.Tensor) -> bool:
+        return sd_samplers_common.apply_refiner(self._denoiser, x)
+
+    def follow(self) -> None:
+        """Others' own passes are told from ours by what they are called with."""
+
+    def timestep(self, level: float) -> float:
+        """The host counts in sigma, of which it knows those of whole timesteps."""
+        return float(round(level))
+
+    def rows(self, parts: Sequence[int], images: int) -> ToldRows:
+        """Where images have different numbers of AND prompts, the host takes as many as all have."""
+        self._rows = ToldRows(images * min(parts))
+        return self._rows
+
+    @contextlib.contextmanager
+    def predicting(self, spare_uncond: bool, replaced: Replaced | None) -> Iterator[None]:
+        def indetail_before_call(module, args, kwargs):
+            rows = self._rows_of(args[0], kwargs)
+            if rows is None:
+                return None
+            self._rows.tell(rows)
+            if spare_uncond and kwargs.get("control"):
+                kwargs = {**kwargs, "control": _spared(kwargs["control"], rows)}
+            if replaced is not None:
+                kwargs = {**kwargs, "transformer_options": _answered(kwargs["transformer_options"], replaced)}
+            return args, kwargs
+
+        handle = self._model().unet.register_forward_pre_hook(indetail_before_call, prepend=True, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def suspects(self) -> tuple[str, ...]:
+        options = self._model().patcher.model_options
+        others = [options.get("model_function_wrapper"), *options.get("conditioning_modifiers", ()),
+                  options.get("sampler_calc_cond_batch_function")]
+        replaced = options.get("transformer_options", {}).get("patches_replace", {})
+        return extensions_of([*others, *(each for blocks in replaced.values() for each in blocks.values())])
+
+    def close(self) -> None:
+        self._rows = ToldRows(0)
+
+    def _rows_of(self, x: torch.Tensor, kwargs: Mapping[str, Any]) -> list[Row] | None:
+        """What the rows of a call are; None of one that is not the sampler's own: another latent (reference_only,
+        tiles, blurred for self-attention guidance), or the negative prompt where the positive is said to be."""
+        params = callback.of(self._denoiser)
+        tags = (kwargs.get("transformer_options") or {}).get("cond_or_uncond")
+        if params is None or not tags or len(x) != len(tags) * len(params.x):
+            return None
+        shown = self._model().sampling.calculate_input(params.sigma, params.x).to(x)
+        channels = shown.shape[1]
+        if x.shape[2:] != shown.shape[2:] or not torch.allclose(
+                x[:, :channels], shown.repeat(len(tags), 1, 1, 1), rtol=1e-3, atol=1e-3):
+            return None
+        rows = [Row(_ROLES[tag], image) for tag in tags for image in range(len(params.x))]
+        by_text = zip(rows, _by_text(kwargs.get("context"), params), strict=False)
+        return None if any(row.role == "cond" and role == "uncond" for row, role in by_text) else rows
+
+
+def _by_text(context: torch.Tensor | None, params) -> Sequence[Role]:
+    """Texts are repeated until those of a call are of one length."""
+    cond, uncond = (text_rows(each) for each in (params.text_cond, params.text_uncond))
+    if context is None or cond is None or uncond is None or cond.shape[1] != uncond.shape[1]:
+        return ()
+    return roles_by_text(context[:, :cond.shape[1]], cond, uncond)
+
+
+def _spared(control: Mapping[str, list], rows: Sequence[Row]) -> dict[str, list]:
+    """Residuals of a ControlNet, with none for the uncond rows."""
+    keep = torch.tensor([float(row.role != "uncond") for row in rows]).view(-1, 1, 1, 1)
+    return {place: [each if each is None or len(each) != len(rows) else each * keep.to(each) for each in residuals]
+            for place, residuals in control.items()}
+
+
+def _answered(options: Mapping[str, Any], replaced: Replaced) -> dict[str, Any]:
+    """What others have put in the place of attention answers, and then we."""
+    all_replaced = options.get("patches_replace", {})
+    ours = {kind: {key: partial(_asked, kind, function, replaced) for key, function in blocks.items()}
+            for kind, blocks in all_replaced.items() if kind in ("attn1", "attn2")}
+    return {**options, "patches_replace": {**all_replaced, **ours}} if ours else dict(options)
+
+
+def _asked(kind: str, function: Callable, replaced: Replaced, queries: torch.Tensor, keys: torch.Tensor,
+           values: torch.Tensor, options: Mapping[str, Any]) -> torch.Tensor:
+    block, number = options["block"][:2]
+    layer = f"{_BLOCKS[block].format(number)}.transformer_blocks.{options.get('block_index', 0)}.{kind}"
+    return replaced(layer, queries, keys, values, function(queries, keys, values, options))
