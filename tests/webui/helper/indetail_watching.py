@@ -86,11 +86,21 @@ def evaluated(params):
     schedule = runtime.host.model().schedule
     level = float(params.sigma.flatten()[0])
     if probe.case is not None:
-        images = len(params.x) - params.text_cond.shape[0]
-        probe.latents.append(params.x[:images].float().flatten().tolist())
-    is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or getattr(  # the Forge family's word for it
-        params.denoiser, "classic_ddim_eps_estimation", False)
+        probe.latents.append(latents_of(params).float().flatten().tolist())
+    is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or in_sigma(params)
     probe.levels.append(level if is_sigma else schedule.sigma(level))
+
+
+def in_sigma(params):
+    """Whether the Forge family has made a sigma of a sampler's timestep, and one row for each image."""
+    return getattr(params.denoiser, "classic_ddim_eps_estimation", False)
+
+
+def latents_of(params):
+    """Of a case's images, as a sampler of timesteps has them."""
+    if in_sigma(params):
+        return params.x / (1 + params.sigma ** 2).sqrt()[:, None, None, None]
+    return params.x[:len(params.x) - params.text_cond.shape[0]]
 
 
 def denoised(params):
