@@ -13,7 +13,7 @@ from tests.frozen.asking import added, body, in_full
 from tests.frozen.comparing import Answer
 from tests.frozen.wishes import Frozen
 from tests.webui.checkpoints import build
-from tests.webui.host import FAMILIES, FITTING, SEEDING, Host, find_controlnet, find_webui, python_of
+from tests.webui.host import SEEDING, Host, find_webui, python_of, with_controlnet
 
 CHECKPOINTS = ("sd1-other", "sd2-v", "inpainting", "sdxl")
 OURS = "InDetail"
@@ -49,8 +49,7 @@ def checkpoints(folder: Path) -> Path:
 def answered(extension: Path, folder: Path, wishes: Mapping[str, Frozen], models: Path,
              before: Answers | None = None) -> Answers:
     """With the extension of that folder; `before` is what the older commit answered, where this is the newer one."""
-    host = Host(find_webui(), folder, {"sd-webui-indetail": extension, "sd-webui-controlnet": find_controlnet(),
-                                       "test-families": FAMILIES, "test-fitting": FITTING, "test-seeding": SEEDING})
+    host = Host(find_webui(), folder, {"sd-webui-indetail": extension, **with_controlnet(), "test-seeding": SEEDING})
     host.add_checkpoints(models)
     try:
         host.start()

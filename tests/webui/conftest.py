@@ -10,8 +10,6 @@ from embedded.pictures import draw, random_scene
 from lib_indetail.ask.options import OPTIONS
 from tests.webui.checkpoints import build
 from tests.webui.host import (
-    FAMILIES,
-    FITTING,
     HELPER,
     SEEDING,
     Host,
@@ -20,6 +18,7 @@ from tests.webui.host import (
     find_webui,
     own_copy,
     python_of,
+    with_controlnet,
 )
 from tests.webui.person import CHROMIUM, Person
 
@@ -125,8 +124,8 @@ def beside_controlnet(tmp_path_factory, random_checkpoints):
     if find_controlnet() is None:
         pytest.skip("NOT RUN: no ControlNet at SD_WEBUI_CONTROLNET or in the WebUI's extensions")
     host = Host(find_webui(), tmp_path_factory.mktemp("controlnet"), {
-        "sd-webui-indetail": own_copy(tmp_path_factory.mktemp("extension")), "sd-webui-controlnet": find_controlnet(),
-        "test-families": FAMILIES, "test-fitting": FITTING, "test-probe": HELPER, "test-seeding": SEEDING})
+        "sd-webui-indetail": own_copy(tmp_path_factory.mktemp("extension")), **with_controlnet(),
+        "test-probe": HELPER, "test-seeding": SEEDING})
     host.add_checkpoints(random_checkpoints)
     try:
         host.start()

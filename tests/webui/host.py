@@ -44,10 +44,20 @@ def find_webui() -> Path | None:
 
 
 def find_controlnet() -> Path | None:
-    """The ControlNet extension: SD_WEBUI_CONTROLNET, else the one in the WebUI's own folder."""
+    """The ControlNet extension: the host's built-in one, else SD_WEBUI_CONTROLNET, else the one in the WebUI's own
+    folder."""
     webui = find_webui()
+    if webui and is_forge(webui):
+        return webui / "extensions-builtin" / "sd_forge_controlnet"
     folder = os.environ.get("SD_WEBUI_CONTROLNET") or (webui and webui / "extensions" / "sd-webui-controlnet")
     return Path(folder) if folder and Path(folder, "scripts", "controlnet.py").is_file() else None
+
+
+def with_controlnet() -> dict[str, Path]:
+    """The extensions with which a host has ControlNet, which loads the embedded model's: FITTING, or REGISTERING."""
+    built_in = is_forge(find_webui())
+    return {} if built_in else {"sd-webui-controlnet": find_controlnet(), "test-fitting": FITTING,
+                                "test-families": FAMILIES}
 
 
 def find_extension(name: str) -> Path | None:

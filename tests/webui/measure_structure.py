@@ -21,7 +21,7 @@ from embedded.measure import judged, trial
 from embedded.pictures import edge_map, random_scene
 from embedded.sheet import Cell, save_sheet
 from lib_indetail.pictures.convert import picture_tensor
-from tests.webui.host import FITTING, Host, encoded, find_controlnet, find_webui, own_copy
+from tests.webui.host import Host, encoded, find_webui, own_copy, with_controlnet
 from tests.webui.test_controlnet import units
 
 ARMS = {"ControlNet alone": None, "decoder blocks": "decoder", "all blocks": "all"}
@@ -47,8 +47,7 @@ def main(folder: Path, count: int) -> None:
     figures: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
     rows = []
     with tempfile.TemporaryDirectory() as data:
-        extensions = {"sd-webui-indetail": own_copy(Path(data, "copy")), "sd-webui-controlnet": find_controlnet(),
-                      "test-fitting": FITTING}
+        extensions = {"sd-webui-indetail": own_copy(Path(data, "copy")), **with_controlnet()}
         host = Host(find_webui(), Path(data, "webui"), extensions)
         try:
             host.start()

@@ -1,13 +1,16 @@
 """A test-only extension for hosts that know a model by its sizes alone: a checkpoint with a yaml beside it is loaded as
-what the yaml says, with its own sizes of UNet, autoencoder and text towers."""
+what the yaml says, with its own sizes of UNet, autoencoder and text towers, and a ControlNet as the loaded model's."""
 
 import contextlib
+import inspect
 from pathlib import Path
 from unittest import mock
 
 import yaml
 from ldm_patched.modules import model_detection, sd, sd1_clip, supported_models
+from modules import shared
 from modules_forge import forge_loader
+from modules_forge.supported_controlnet import ControlNetPatcher
 
 OPENCLIP = Path(__file__).parents[1] / "openclip.json"
 
@@ -42,6 +45,7 @@ def tower(params):
 @contextlib.contextmanager
 def of_yaml(params):
     detect, kind = model_detection.detect_unet_config, registered(params)
+    needed = sum(each.default is each.empty for each in inspect.signature(detect).parameters.values())
     of_vae, of_text = sd.VAE.__init__, sd1_clip.SDClipModel.__init__
     vae = {"params": {"ddconfig": params["first_stage_config"]["params"]["ddconfig"], "embed_dim": 4}}
     vae["params"]["ddconfig"].pop("attn_type", None)
@@ -51,21 +55,31 @@ def of_yaml(params):
         of_text(self, *args, **{**given, "layer": "last", "layer_idx": None, "textmodel_json_config": str(own)})
 
     with mock.patch.object(model_detection, "model_config_from_unet",
-                           lambda *args, **given: kind(detect(*args, **given))), \
+                           lambda *args, **given: kind(detect(*args[:needed], **given))), \
             mock.patch.object(sd.VAE, "__init__", lambda self, *args, **given: of_vae(
                 self, *args, **{"config": vae, **given})), \
             mock.patch.object(sd1_clip.SDClipModel, "__init__", text):
         yield
 
 
-original = forge_loader.load_model_for_a1111
+def as_its_yaml_says(checkpoint_info):
+    config = Path(checkpoint_info.filename).with_suffix(".yaml")
+    read = yaml.safe_load(config.read_text()) if config.is_file() else None
+    return of_yaml(read["model"]["params"]) if read else contextlib.nullcontext()
+
+
+original, build = forge_loader.load_model_for_a1111, ControlNetPatcher.try_build_from_state_dict
 
 
 def load(timer, checkpoint_info=None, state_dict=None):
-    config = Path(checkpoint_info.filename).with_suffix(".yaml")
-    read = yaml.safe_load(config.read_text()) if config.is_file() else None
-    with of_yaml(read["model"]["params"]) if read else contextlib.nullcontext():
+    with as_its_yaml_says(checkpoint_info):
         return original(timer, checkpoint_info=checkpoint_info, state_dict=state_dict)
 
 
+def load_control(state_dict, path):
+    with as_its_yaml_says(shared.sd_model.sd_checkpoint_info):
+        return build(state_dict, path)
+
+
 forge_loader.load_model_for_a1111 = load
+ControlNetPatcher.try_build_from_state_dict = staticmethod(load_control)
