@@ -12,7 +12,6 @@ if not WHY_NOT:
     from lib_indetail.hosts.webui import results
     from lib_indetail.hosts.webui.denoiser_callback import callback
     from lib_indetail.hosts.webui.job import Job
-    from lib_indetail.hosts.webui.nested_generations import depth
     from lib_indetail.hosts.webui.options import add_options
     from lib_indetail.hosts.webui.page import many
     from lib_indetail.hosts.webui.page.page import Pages
@@ -28,8 +27,9 @@ if not WHY_NOT:
     script_callbacks.on_before_ui(lambda: add_axes(runtime.folder))
     script_callbacks.on_app_started(add_routes)
     script_callbacks.on_script_unloaded(runtime.clear)
-    depth.install()
-    script_callbacks.on_script_unloaded(depth.remove)
+    for around in runtime.host.lasting:
+        around.install()
+        script_callbacks.on_script_unloaded(around.remove)
 
 
 class InDetailScript(scripts.Script):

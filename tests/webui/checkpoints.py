@@ -92,8 +92,12 @@ def configs(vae: dict, scale: float, tower: str) -> dict[str, dict]:
     }
 
 
+PROMPT = "a red star on a striped ground"
+
+
 def build(webui: Path, python: str, folder: Path, names: tuple[str, ...]) -> None:
-    """Write the named checkpoints, each with its yaml, into `folder`."""
+    """Write the named checkpoints, each with its yaml, and with what its own text towers make of PROMPT, into
+    `folder`."""
     subprocess.run([python, __file__, str(webui), str(folder), *names], check=True, capture_output=True, text=True,
                    cwd=ROOT)
 
@@ -126,6 +130,31 @@ def _state(config: dict, seed: int):
     return weights
 
 
+def _text(config: dict, weights: dict) -> dict[str, list]:
+    """Of PROMPT at 128 x 128: [1, tokens, D], and SDXL's vector, by the classes that the yaml names."""
+    import torch
+    from ldm.util import instantiate_from_config
+
+    params, size = config["params"], torch.tensor([[128, 128]])
+    key = "cond_stage" if "cond_stage_config" in params else "conditioner"
+    towers = instantiate_from_config(params["cond_stage_config"] if key == "cond_stage" else
+                                     params["conditioner_config"]).eval()
+    prefix = "cond_stage_model." if key == "cond_stage" else "conditioner."
+    towers.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items()
+                            if name.startswith(prefix)})
+    for tower in towers.modules():
+        if isinstance(getattr(tower, "device", None), str):
+            tower.device = "cpu"
+        if getattr(tower, "batch_first", False):  # of a newer open_clip than these classes know
+            tower.batch_first = False
+    with torch.no_grad():
+        if key == "cond_stage":
+            return {"context": towers.encode([PROMPT]).tolist()}
+        made = towers({"txt": [PROMPT], "original_size_as_tuple": size, "crop_coords_top_left": size * 0,
+                       "target_size_as_tuple": size, "aesthetic_score": torch.tensor([[6.0]])})
+    return {"context": made["crossattn"].tolist(), "y": made["vector"].tolist()}
+
+
 def _main(webui: str, folder: str, *names: str) -> None:
     for repository in ("stable-diffusion-stability-ai", "generative-models"):
         sys.path.insert(0, str(Path(webui) / "repositories" / repository))
@@ -144,7 +173,9 @@ def _main(webui: str, folder: str, *names: str) -> None:
     known = configs(VAE, stored_scale(), str(TEXT_TOWER))
     for seed, name in enumerate(known):
         if name in names:
-            save_file(_state(known[name], seed), Path(folder) / f"{name}.safetensors")
+            weights = _state(known[name], seed)
+            save_file(weights, Path(folder) / f"{name}.safetensors")
+            (Path(folder) / f"{name}.text.json").write_text(json.dumps(_text(known[name], weights)))
             (Path(folder) / f"{name}.yaml").write_text(json.dumps({"model": known[name]}))
 
 

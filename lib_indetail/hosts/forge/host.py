@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from ldm_patched.modules import model_management
 
 from lib_indetail.hosts.forge.calls import ToldCalls
+from lib_indetail.hosts.forge.lost_errors import around_tasks
 from lib_indetail.hosts.forge.model import ForgeModel
 from lib_indetail.hosts.webui.host import WebUI
 
@@ -17,6 +18,7 @@ class LdmPatched(WebUI):
     name = "Forge family"
     view = ForgeModel
     refines_by_steps = True
+    lasting = (*WebUI.lasting, around_tasks)
 
     def calls(self, p, apart: Callable[[], AbstractContextManager]) -> ToldCalls:
         return ToldCalls(p.sampler.model_wrap_cfg, self.model)

@@ -15,8 +15,10 @@ from modules import devices, paths_internal, sd_models, shared
 from lib_indetail.ask.options import OPTIONS
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.webui import progress
+from lib_indetail.hosts.webui.around import Around
 from lib_indetail.hosts.webui.cfg_denoiser import Calls, Evaluations
 from lib_indetail.hosts.webui.model import WebuiModel
+from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.inversion.inverter import Progress
 from lib_indetail.run.host import Evaluation
 
@@ -26,6 +28,8 @@ class WebUI:
 
     name: str
     view: Callable[[Any], WebuiModel]
+    lasting: tuple[Around, ...] = (depth.around,)
+    """What stands around the host's functions for as long as the extension is loaded."""
 
     @property
     def refines_by_steps(self) -> bool:

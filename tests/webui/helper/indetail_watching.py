@@ -51,6 +51,8 @@ class Probe:
         self.case = None
         self.latents: list[list[float]] = []
         self.moved: list[list[list]] = []  # see each_call_twice
+        self.fed: dict | None = None  # what the first call of the UNet was given, once it is watched for
+        self.level = None
         self.nested = None
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
@@ -60,6 +62,8 @@ class Probe:
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]
         self.calls.append(len(x))
+        if self.fed == {}:
+            self.fed = given(args, kwargs)
         if self.doing[-1:] != [shared.state.textinfo]:
             self.doing.append(shared.state.textinfo)
         if len(x) == 1 and x.shape[1] > 4:
@@ -69,6 +73,22 @@ class Probe:
             if self.what == "raise":
                 raise RuntimeError("the probe broke this call")
             setattr(shared.state, self.what, True)
+
+
+def given(args, kwargs):
+    """To the UNet: scaled latents, timesteps, texts and SDXL's vectors, as lists."""
+    named = dict(zip(("x", "timesteps", "context"), args, strict=False)) | kwargs
+    return {name: named[name].float().tolist() for name in ("x", "timesteps", "context", "y")
+            if named.get(name) is not None}
+
+
+def given_by_us(prompt, frame):
+    """What a call of our own gives to the UNet, for the first image and the level of the last evaluation seen."""
+    model, (x, sigma) = runtime.host.model(), probe.level
+    z, probe.fed = x[:1] / (1 + sigma ** 2) ** 0.5, {}
+    with torch.no_grad(), model.ready():
+        model.outside(model.text(prompt, frame), torch.zeros_like(z))(z, model.timestep(sigma))
+    return probe.fed
 
 
 probe = getattr(runtime, "probe", None) or Probe()
@@ -85,6 +105,8 @@ def evaluated(params):
     probe.steps.append((params.sampling_step, params.total_sampling_steps))
     schedule = runtime.host.model().schedule
     level = float(params.sigma.flatten()[0])
+    if probe.fed == {}:
+        probe.level = params.x.clone(), level
     if probe.case is not None:
         probe.latents.append(latents_of(params).float().flatten().tolist())
     is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or in_sigma(params)

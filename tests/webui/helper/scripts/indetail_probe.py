@@ -13,6 +13,7 @@ from indetail_watching import (
     denoised,
     each_call_twice,
     evaluated,
+    given_by_us,
     hooks_left,
     probe,
     spied_reference,
@@ -179,6 +180,25 @@ def add_routes(_, app: FastAPI):
         same = [bool(torch.equal(a, b)) for a, b in zip(first, second, strict=True)]
         return {"tokens": [[token.text, token.places] for token in model.tokens(body["prompts"][0])],
                 "differs_at": same.index(False) if False in same else None}
+
+    @app.post("/probe/watch")
+    def watch_next_call():
+        probe.fed = {}
+        return {}
+
+    @app.post("/probe/fed")
+    def fed(body: dict):
+        """What the UNet was given in the call that was watched, at which level, and what a call of ours gives."""
+        host, (x, sigma) = probe.fed, probe.level
+        return {"host": host, "sigma": sigma, "x": x[:1].tolist(),
+                "own": given_by_us(body["prompt"], Frame(128, 128, 4))}
+
+    @app.post("/probe/encoded")
+    def encoded(body: dict):
+        pictures = torch.tensor(body["pictures"])
+        model = runtime.host.model()
+        with model.ready():
+            return model.encode(pictures).tolist()
 
     @app.post("/probe/texts")
     def texts(body: dict):
