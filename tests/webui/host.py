@@ -32,7 +32,7 @@ START_LIMIT_S = 300
 FLAGS = ("--skip-prepare-environment", "--api", "--no-download-sd-model", "--disable-console-progressbars",
          "--no-hashing", "--no-gradio-queue")
 CPU_FLAGS = ("--skip-torch-cuda-test", "--use-cpu", "all", "--no-half")
-FORGE_CPU_FLAGS = ("--skip-torch-cuda-test", "--always-cpu", "--all-in-fp32")
+FORGE_CPU_FLAGS = ("--skip-torch-cuda-test", "--always-cpu", "--all-in-fp32", "--clip-in-fp32")
 REGISTERING = Path(__file__).parent / "registering"
 """For hosts that know a model by its sizes alone."""
 
@@ -55,8 +55,7 @@ def find_controlnet() -> Path | None:
 
 def with_controlnet() -> dict[str, Path]:
     """The extensions with which a host has ControlNet, which loads the embedded model's: FITTING, or REGISTERING."""
-    built_in = is_forge(find_webui())
-    return {} if built_in else {"sd-webui-controlnet": find_controlnet(), "test-fitting": FITTING,
+    return {} if FORGE else {"sd-webui-controlnet": find_controlnet(), "test-fitting": FITTING,
                                 "test-families": FAMILIES}
 
 
@@ -78,6 +77,9 @@ def python_of(webui: Path) -> str:
 def is_forge(webui: Path) -> bool:
     """Whether it is of the Forge family, which has a ControlNet of its own."""
     return (webui / "modules_forge").is_dir()
+
+
+FORGE = bool(find_webui() and is_forge(find_webui()))
 
 
 class Host:

@@ -10,13 +10,13 @@ from PIL import Image
 
 from embedded.pictures import draw, edge_map, random_scene
 from tests.webui.host import (
+    FORGE,
     SEEDING,
     Host,
     difference,
     encoded,
     find_controlnet,
     find_webui,
-    is_forge,
     paper,
     pixels,
     with_controlnet,
@@ -27,7 +27,6 @@ from tests.webui.test_xyz import cells
 STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
 EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
 SOFT = encoded(Image.fromarray(edge_map(STAR)).resize((64, 64)).resize((128, 128)))
-FORGE = bool(find_webui() and is_forge(find_webui()))
 MODES = (["Balanced", "Prefer Prompt", "Prefer ControlNet"] if FORGE else
          ["Balanced", "My prompt is more important", "ControlNet is more important"])
 SETTINGS = paper(20)

@@ -14,7 +14,7 @@ from embedded.pictures import draw, random_scene
 from embedded.schedule import alphas_cumprod
 from tests.webui.checkpoints import PROMPT
 from tests.webui.conftest import RANDOM
-from tests.webui.test_models import EDIT
+from tests.webui.test_models import EDIT, skip_where_it_does_not_run
 from tests.webui.test_models import checkpoint as of_checkpoint
 
 CLOSE = 1e-5
@@ -36,6 +36,7 @@ def timestep(sigma: float) -> float:
 def fed(controlled, random_checkpoints, request):
     """What the host and we gave for PROMPT, and what the text towers make of it."""
     family = request.param
+    skip_where_it_does_not_run(family)
     fields = EDIT if family == "pix2pix" else {}
     controlled.post("/probe/watch")
     controlled.make(**{**of_checkpoint(family), **fields, "prompt": PROMPT, "steps": 2})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy, paper, pixels
+from tests.webui.host import FORGE, HELPER, Host, difference, encoded, find_webui, own_copy, paper, pixels
 from tests.webui.test_off import KINDS, MASK, START
 
 SETTINGS = paper(10)
@@ -101,9 +101,15 @@ LAYERS = {"sd1": 9, "sd2-v": 9, "inpainting": 9, "pix2pix": 9, "sdxl": 36, "sdxl
 EDIT = {"mode": "img2img", "init_images": [START], "denoising_strength": 1.0, "image_cfg_scale": 1.5}
 
 
+def skip_where_it_does_not_run(family: str) -> None:
+    if family == "pix2pix" and FORGE:
+        pytest.skip("NOT THERE: the picture to edit never reaches the UNet (modules/processing.py)")
+
+
 @pytest.mark.parametrize("family", LAYERS)
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
 def test_every_family(controlled, picture, family, sampler):
+    skip_where_it_does_not_run(family)
     fields = {**checkpoint(family), "sampler_name": sampler, "batch_size": 2, **(EDIT if family == "pix2pix" else {})}
     plain = controlled.make(**fields)
     ours = controlled.make(indetail={"image": picture, **SETTINGS}, **fields)
@@ -125,6 +131,7 @@ def test_an_inpainting_models_image_row_has_no_mask_and_its_own_latent(controlle
 
 
 def test_instruct_pix2pix_is_inverted_without_a_picture_to_edit(controlled, picture):
+    skip_where_it_does_not_run("pix2pix")
     controlled.make(indetail={"image": picture, **SETTINGS}, **EDIT, **checkpoint("pix2pix"))
     off = state(controlled)["off_clean"]
     assert len(off) == 2 * SETTINGS["nodes"]

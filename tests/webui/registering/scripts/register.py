@@ -8,6 +8,7 @@ from unittest import mock
 
 import yaml
 from ldm_patched.modules import model_detection, sd, sd1_clip, supported_models
+from lib_controlnet import global_state
 from modules import shared
 from modules_forge import forge_loader
 from modules_forge.supported_controlnet import ControlNetPatcher
@@ -68,6 +69,12 @@ def as_its_yaml_says(checkpoint_info):
     return of_yaml(read["model"]["params"]) if read else contextlib.nullcontext()
 
 
+def control_file(name):
+    """Of a ControlNet by its bare name, to which some hosts add a hash."""
+    return known(next((each for each in global_state.controlnet_filename_dict if each.split(" [")[0] == name), name))
+
+
+known = global_state.get_controlnet_filename
 original, build = forge_loader.load_model_for_a1111, ControlNetPatcher.try_build_from_state_dict
 
 
@@ -83,3 +90,4 @@ def load_control(state_dict, path):
 
 forge_loader.load_model_for_a1111 = load
 ControlNetPatcher.try_build_from_state_dict = staticmethod(load_control)
+global_state.get_controlnet_filename = control_file
