@@ -15,7 +15,7 @@ from tests.webui.person import Person
 from tests.webui.test_infotext import infotext
 from tests.webui.test_many import ONE, TOGETHER
 from tests.webui.test_several import LEFT, WISH
-from tests.webui.test_xyz import options, same
+from tests.webui.test_xyz import plotted, same
 
 DISTRIBUTED, SCHEDULER = "stable-diffusion-webui-distributed", "sd-webui-agent-scheduler"
 SECOND = "second machine"
@@ -126,17 +126,13 @@ def test_off_is_off_on_both_machines(machines):
     assert machines[1].get("/probe/state")[1]["records"] == []
 
 
-PLOTS = {"Lambda": ("Lambda", "0.1, 0.9"), "Task": ("Task", "image variation, structure-guided")}
+PLOTS = {"Lambda": (".Lambda", "0.1, 0.9"), "Task": (".Task", "image variation, structure-guided")}
 
 
-@pytest.mark.parametrize("plotted", PLOTS)
-def test_every_cell_of_a_plot_is_the_one_machines(machines, picture, plotted):
+@pytest.mark.parametrize("axis", PLOTS)
+def test_every_cell_of_a_plot_is_the_one_machines(machines, picture, axis):
     """With a batch a cell is the grid of all its pictures, the first machine's and the second one's."""
-    label, values = PLOTS[plotted]
-    labels, nothing = options(machines[0]), [0, "", []]
-    axis = [labels.index(f"[InDetail] {label}"), values, []]
-    plot = dict(script_name="x/y/z plot", indetail={"image": picture, **WISH}, batch_size=4,
-                script_args=[*axis, *nothing, *nothing, False, True, False, False, False, False, False, 0, True])
+    plot = dict(indetail={"image": picture, **WISH}, batch_size=4, **plotted(machines[0], PLOTS[axis]))
     made, _ = shared(machines, **plot)
     wanted, _ = alone(machines, **plot)
     assert alike(made, wanted) == [True] * 3
@@ -148,10 +144,7 @@ def test_a_plots_pictures_reach_the_second_machine_which_has_no_such_folder(mach
     place.mkdir(exist_ok=True)
     for name, each in (("a.png", picture), ("b.png", other)):
         (place / name).write_bytes(base64.b64decode(each))
-    labels, nothing = options(machines[0]), [0, "", []]
-    made, _ = shared(machines, script_name="x/y/z plot", indetail=WISH, batch_size=4,
-                     script_args=[labels.index("[InDetail] Image prompt"), "a.png, b.png", [], *nothing, *nothing,
-                                  False, True, False, False, False, False, False, 0, True])
+    made, _ = shared(machines, indetail=WISH, batch_size=4, **plotted(machines[0], (".Image prompt", "a.png, b.png")))
     wanted = [alone(machines, indetail={"image": each, **WISH}, batch_size=4)[0][0] for each in (picture, other)]
     assert alike(made[1:], wanted) == [True, True]
 

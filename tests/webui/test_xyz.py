@@ -19,18 +19,32 @@ from tests.webui.host import paper, pixels
 CELL = 128
 
 
-def options(host) -> list[str]:
+def controls(host) -> list[dict]:
+    """Of the host's script: axes first, three controls each."""
     infos = host.get("/sdapi/v1/script-info")[1]
-    return next(info for info in infos if info["name"] == "x/y/z plot" and not info["is_img2img"])["args"][0]["choices"]
+    return next(info for info in infos if info["name"] == "x/y/z plot" and not info["is_img2img"])["args"]
 
 
-def plot(host, indetail, x=("Nothing", ""), y=("Nothing", ""), z=("Nothing", ""), **fields):
-    """What the host answers to a grid over text values: the grid, then every cell. ".Lambda" is an axis of ours."""
+def options(host) -> list[str]:
+    return controls(host)[0]["choices"]
+
+
+TICKED = {"Include Sub Images", "Use text inputs instead of dropdowns"}
+
+
+def plotted(host, x=("Nothing", ""), y=("Nothing", ""), z=("Nothing", "")) -> dict:
+    """The fields of a grid over text values. ".Lambda" is an axis of ours."""
     labels, args = options(host), []
     for label, values in (x, y, z):
         args += [labels.index(f"[InDetail] {label[1:]}" if label[0] == "." else label), values, []]
-    args += [False, True, False, False, False, False, False, 0, True]
-    return host.ask(indetail=indetail, script_name="x/y/z plot", script_args=args, **fields)
+    for control in controls(host)[len(args):]:
+        args.append(control["label"] in TICKED if isinstance(control["value"], bool) else control["value"])
+    return {"script_name": "x/y/z plot", "script_args": args}
+
+
+def plot(host, indetail, x=("Nothing", ""), y=("Nothing", ""), z=("Nothing", ""), **fields):
+    """What the host answers: the grid, then every cell."""
+    return host.ask(indetail=indetail, **plotted(host, x, y, z), **fields)
 
 
 def cells(host, *args, **fields) -> list[bytes]:
