@@ -218,6 +218,8 @@ class Host:
 
 DEFAULTS = {"prompt": "a star", "negative_prompt": "", "seed": 7, "steps": 6, "width": 128, "height": 128,
             "cfg_scale": 5, "sampler_name": "Euler", "scheduler": "Automatic"}
+if FORGE:
+    DEFAULTS["hr_cfg"] = 5  # a second pass has a scale of its own there, 1 if none is asked for
 
 
 def pixels(png: bytes) -> np.ndarray:

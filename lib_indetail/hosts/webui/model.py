@@ -97,7 +97,7 @@ def of_weights(sd_model) -> tuple:
     file is gone."""
     info = sd_model.sd_checkpoint_info
     return (info.filename, _written(info.filename), info.sha256, sd_model.sd_model_hash, sd_vae.loaded_vae_file,
-            sd_hijack.model_hijack.circular_enabled, str(devices.device))
+            getattr(sd_model, "tiling_enabled", sd_hijack.model_hijack.circular_enabled), str(devices.device))
 
 
 def _written(filename: str) -> tuple[int, int]:

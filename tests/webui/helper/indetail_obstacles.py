@@ -50,11 +50,17 @@ def no_decoder(model):
     model.model.diffusion_model._modules["output_blocks"] = blocks
 
 
+def holder(model):
+    """What holds the UNet."""
+    return model.forge_objects.unet.model if hasattr(model, "forge_objects") else model.model
+
+
 @contextlib.contextmanager
 def put_back_unet(model):
-    unet = model.model.diffusion_model
+    within = holder(model)
+    unet = within.diffusion_model
     yield
-    model.model.diffusion_model = unet
+    within.diffusion_model = unet
 
 
 @contextlib.contextmanager
@@ -96,6 +102,9 @@ def nan_of_the_record(model):
 
 def tile(p):
     """Each half of the picture goes through the UNet alone, as Tiled Diffusion does it."""
+    if hasattr(p.sd_model, "forge_objects"):
+        tile_patched(p)
+        return
     inner = p.sampler.model_wrap_cfg.inner_model
     original = inner.forward
 
@@ -105,6 +114,17 @@ def tile(p):
     inner.forward = forward
 
 
+def tile_patched(p):
+    """The same by the patch that the Forge family has for it."""
+    def halves(apply_model, given):
+        answers = [apply_model(half, given["timestep"], **given["c"]) for half in given["input"].chunk(2, dim=-1)]
+        return torch.cat(answers, dim=-1)
+
+    unet = p.sd_model.forge_objects.unet.clone()
+    unet.set_model_unet_function_wrapper(halves)
+    p.sd_model.forge_objects.unet = unet
+
+
 def replace_unet_later(p):
     """After the hooks are in place, a copy of the UNet takes over."""
     cfg, replaced = p.sampler.model_wrap_cfg, []
@@ -112,7 +132,7 @@ def replace_unet_later(p):
 
     def forward(*args, **kwargs):
         if not replaced:
-            model = shared.sd_model.model
+            model = holder(shared.sd_model)
             unet = copy.deepcopy(model.diffusion_model)
             for module in unet.modules():
                 module._forward_hooks.clear()

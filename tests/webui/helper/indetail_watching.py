@@ -52,7 +52,7 @@ class Probe:
         self.latents: list[list[float]] = []
         self.moved: list[list[list]] = []  # see each_call_twice
         self.fed: dict | None = None  # what the first call of the UNet was given, once it is watched for
-        self.level = None
+        self.level = None  # the latents and the noise level of the last evaluation
         self.nested = None
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
         self.prompts: list[str] | None = None
@@ -105,8 +105,7 @@ def evaluated(params):
     probe.steps.append((params.sampling_step, params.total_sampling_steps))
     schedule = runtime.host.model().schedule
     level = float(params.sigma.flatten()[0])
-    if probe.fed == {}:
-        probe.level = params.x.clone(), level
+    probe.level = params.x.clone(), level
     if probe.case is not None:
         probe.latents.append(latents_of(params).float().flatten().tolist())
     is_sigma = hasattr(params.denoiser.inner_model, "sigmas") or in_sigma(params)
@@ -141,7 +140,12 @@ def watch(unet):
     def indetail_probe_unet(module, args, kwargs):
         probe.unet_called(module, args, kwargs)
 
+    def indetail_probe_answered(module, args, kwargs, output):
+        if of_a_reference(args[0] if args else kwargs["x"], kwargs):
+            probe.references.append(fingerprint(output))
+
     unet.register_forward_pre_hook(indetail_probe_unet, with_kwargs=True)
+    unet.register_forward_hook(indetail_probe_answered, with_kwargs=True)
     unet.indetail_probed = True
 
 
@@ -273,11 +277,24 @@ def hooks_left():
     return count
 
 
+def fingerprint(tensor):
+    return hashlib.sha256(tensor.float().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
 def spied_reference(forward):
+    """A1111's ControlNet makes its reference's passes within the sampler's call of the UNet."""
     def reference_pass(*args, **kwargs):
         output = forward(*args, **kwargs)
-        probe.references.append(hashlib.sha256(output.float().cpu().contiguous().numpy().tobytes()).hexdigest())
+        probe.references.append(fingerprint(output))
         return output
 
     reference_pass.spied = True
     return reference_pass
+
+
+def of_a_reference(x, kwargs):
+    """The Forge family makes them in calls that are told as the sampler's own, of another latent."""
+    if probe.level is None or not (kwargs.get("transformer_options") or {}).get("cond_or_uncond"):
+        return False
+    latents, sigma = probe.level
+    return not torch.allclose(x[:len(latents), :4], latents / (1 + sigma ** 2) ** 0.5, atol=1e-3)
