@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from embedded.export import export
+from embedded.files import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
 HELPER = Path(__file__).parent / "helper"
@@ -99,7 +100,8 @@ class Host:
             target.symlink_to(path, target_is_directory=True)
         export(folder / "models")
         if self.is_forge:  # their previews would download a decoder
-            (folder / "config.json").write_text(json.dumps({"live_previews_enable": False, "sd_text_encoder": "None"}))
+            (folder / "config.json").write_text(json.dumps({
+                "live_previews_enable": False, "sd_text_encoder": "None", "sd_model_checkpoint": CHECKPOINT.name}))
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None

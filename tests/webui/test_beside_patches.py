@@ -27,10 +27,11 @@ BESIDE = {
     "merged tokens": lambda picture: {"override_settings": {"token_merging_ratio": 0.5}},
     "reference_only": reference,
     "self-attention guidance": lambda picture: script("SelfAttentionGuidance Integrated", True, 0.5, 2.0),
+    "HyperTile": lambda picture: {**script("HyperTile Integrated", True, 64, 2, 0, False), "width": 256, "height": 256},
     "FreeU": lambda picture: script("FreeU Integrated", True, 1.3, 1.4, 0.9, 0.2),
 }
 NEEDS = {"reference_only": "controlnet", "self-attention guidance": "selfattentionguidance integrated",
-         "FreeU": "freeu integrated"}
+         "FreeU": "freeu integrated", "HyperTile": "hypertile integrated"}
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,8 @@ def test_the_samplers_and_schedulers_that_only_this_host_has(host, picture):
     if not host.is_forge:
         pytest.skip("NOT THERE: the WebUI has no others (the test above)")
     samplers, schedulers = further(host)
+    samplers = [each for each in samplers if not each.endswith(" RF")]  # for flow models; NaN of all others
+    assert len(samplers) + len(schedulers) > 3
     for fields in ({"sampler_name": each} for each in samplers):
         check_effect_and_levels(host, picture, fields)
     for fields in ({"scheduler": each} for each in schedulers):

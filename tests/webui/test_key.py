@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from embedded.checkpoint import CHECKPOINT, VAE_PREFIX
 from embedded.files import CONTEXT_DIM, UNET
 from embedded.pictures import draw, random_scene
-from tests.webui.host import HELPER, Host, difference, encoded, find_webui, own_copy, paper
-from tests.webui.test_options import write_lora
+from lib_indetail.ask import options
+from tests.webui.host import FORGE, HELPER, Host, difference, encoded, find_webui, own_copy, paper
+from tests.webui.test_options import skip_without_tiles, write_lora
 
 WIDTH = UNET["model_channels"] * UNET["channel_mult"][-1]
 LORA, HYPERNETWORK = "a star <lora:key:1:1>", "a star <hypernet:key:1>"
@@ -52,6 +53,9 @@ OPTIONS = {
     "noise schedule": dict(sd_noise_schedule="Zero Terminal SNR"), "alphas": dict(use_downcasted_alpha_bar=True),
     "attention function": dict(cross_attention_optimization="V1 - original v1"),
 }
+NOTHING_THERE = ["LoRA's rank", "hypernetwork", "hypernetwork's multiplier", "alphas", "token merging"] if FORGE else []
+"""The Forge family goes without the first four, and its patches, token merging among them, are in no call of ours: what
+was prepared is found."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,10 @@ def options_of(host, **values):
     try:
         yield
     finally:
-        host.options(**{name: before[name] for name in values})
+        host.options(**{name: before[name] if name in before else options.OPTIONS[name].default for name in values})
+        if FORGE and "sd_vae" in values:  # the Forge family keeps the weights of a VAE that is chosen no more
+            host.options(sd_model_checkpoint="key.safetensors")
+            host.options(sd_model_checkpoint=CHECKPOINT.name)
 
 
 def prepare(host, **fields) -> tuple[bool, int]:
@@ -104,12 +111,12 @@ def prepare(host, **fields) -> tuple[bool, int]:
     return "inverted in" in note, len(state["records"])
 
 
-def check(host, first: dict, second: dict, around=contextlib.nullcontext) -> None:
+def check(host, first: dict, second: dict, around=contextlib.nullcontext, differs: bool = True) -> None:
     """The first generation's preparation is found by itself, and not by the second."""
     assert prepare(host, **first) == (True, 6)
     assert prepare(host, **first) == (False, 0)
     with around():
-        assert prepare(host, **second) == (True, 6)
+        assert prepare(host, **second) == ((True, 6) if differs else (False, 0))
     assert prepare(host, **first) == (False, 0)
 
 
@@ -122,17 +129,21 @@ def test_a_setting_is_part_of_the_key(ready, name):
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_field_of_the_generation_is_part_of_the_key(ready, picture, name):
     first, second = ({"indetail": {"image": picture, **paper(10)}, **fields} for fields in FIELDS[name])
-    check(ready, first, second)
+    check(ready, first, second, differs=name not in NOTHING_THERE)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_of_the_host_is_part_of_the_key(ready, picture, name):
     wish = {"indetail": {"image": picture, **paper(10)}, "prompt": "a (star:1.3)"}
-    check(ready, wish, wish, lambda: options_of(ready, **OPTIONS[name]))
+    if FORGE and "cross_attention_optimization" in OPTIONS[name]:
+        pytest.skip("NOT THERE: attention is chosen at the start alone (ldm_patched/ldm/modules/attention.py)")
+    check(ready, wish, wish, lambda: options_of(ready, **OPTIONS[name]), name not in NOTHING_THERE)
 
 
 def test_fp8_is_part_of_the_key(tmp_path, picture):
     """In a host of its own: one that has been through fp8 keeps rounded noise levels until it is started anew."""
+    if FORGE:
+        pytest.skip("NOT THERE: weights are stored in fp8 from the start or never (ldm_patched/modules/args_parser.py)")
     host = Host(find_webui(), tmp_path, {"sd-webui-indetail": own_copy(tmp_path), "test-probe": HELPER})
     try:
         host.start()
@@ -173,7 +184,7 @@ def test_what_only_the_reading_depends_on_is_part_of_the_banks_key(ready, pictur
     wish = {"indetail": {"image": picture, **paper(10)}}
     assert prepare(ready, **wish) == (True, 6)
     with options_of(ready, **option):
-        assert prepare(ready, **wish) == (False, 6)
+        assert prepare(ready, **wish) == (False, 0 if FORGE else 6)  # that family knows neither option
     assert prepare(ready, **wish) == (False, 0)
 
 
@@ -184,6 +195,7 @@ def test_the_blocks_are_part_of_the_banks_key(ready, picture):
 
 
 def test_hypertile_does_not_reach_the_image_latent_and_needs_no_key(ready, picture):
+    skip_without_tiles()
     wish = {"indetail": {"image": picture, **paper(10)}, "width": 256, "height": 256}
     assert prepare(ready, **wish) == (True, 6)
     with options_of(ready, hypertile_enable_unet=True, hypertile_max_tile_unet=128):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from tests.webui.host import difference, encoded
+from tests.webui.host import FORGE, difference, encoded
 
 STAGES = {"NaN of the VAE": ("the VAE made NaN of the image prompt; try --no-half-vae", {}),
           "NaN of the inversion": ("the inversion of the image prompt came to NaN", {}),
@@ -56,6 +56,9 @@ def test_nan_in_the_preview_is_said_too(host, picture):
 
 @pytest.mark.parametrize("name", ["mask", "transparency", "colour match", "one cell of the image"])
 def test_one_cell_is_enough_to_read(host, picture, name):
+    if FORGE and name == "one cell of the image":
+        pytest.skip("NOT THERE: an image of one cell, for which the UNet gets five channels too many "
+                    "(modules_forge/forge_sampler.py)")
     alone = Image.new("RGB", (128, 128), "orange")
     alone.putalpha(dot())
     fields = {"mask": {"indetail": {"image": picture, "reference_mask": encoded(dot())}},

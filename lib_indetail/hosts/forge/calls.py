@@ -83,7 +83,7 @@ class ToldCalls:
         shown = self._model().sampling.calculate_input(params.sigma, params.x).to(x)
         channels = shown.shape[1]
         if x.shape[2:] != shown.shape[2:] or not torch.allclose(
-                x[:, :channels], shown.repeat(len(tags), 1, 1, 1), rtol=1e-3, atol=1e-3):
+                x[:, :channels], shown.repeat(len(tags), 1, 1, 1), rtol=1e-3, atol=1e-3, equal_nan=True):
             return None
         rows = [Row(_ROLES[tag], image) for tag in tags for image in range(len(params.x))]
         by_text = zip(rows, _by_text(kwargs.get("context"), params), strict=False)

@@ -295,6 +295,11 @@ def add_routes(_, app: FastAPI):
         """InDetail's own and its script's, of the last generation, if they can be written as JSON."""
         return json.loads(probe.arguments)
 
+    @app.get("/probe/option")
+    def option(name: str):
+        """Also of those that the host's API does not tell."""
+        return getattr(shared.opts, name)
+
     @app.get("/probe/external")
     def external():
         """The interface for other scripts, on a generation that nobody runs."""
