@@ -12,12 +12,13 @@ from modules import sd_samplers_common, shared
 from lib_indetail.attention.rows import Rows
 from lib_indetail.hosts.a1111.controlnet import ControlNet
 from lib_indetail.hosts.a1111.listed_rows import listed_rows
+from lib_indetail.hosts.webui.cfg_denoiser import Calls
 from lib_indetail.hosts.webui.extension_folders import extensions_of
 from lib_indetail.run.host import Replaced
 
 
-class ListedCalls:
-    """See `webui.cfg_denoiser.Calls`. Here nobody answers in an attention layer's place without being called as one."""
+class ListedCalls(Calls):
+    """Here nobody answers in an attention layer's place without being called as one."""
 
     def __init__(self, p, apart: Callable[[], AbstractContextManager]):
         self._denoiser, self._controlnet, self._apart = p.sampler.model_wrap_cfg, ControlNet(p), apart

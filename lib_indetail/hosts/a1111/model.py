@@ -10,14 +10,13 @@ import torch
 from modules import devices, shared
 from torch import nn
 
-from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.a1111 import fingerprint
 from lib_indetail.hosts.a1111.attention import WebuiAttention
 from lib_indetail.hosts.a1111.undisturbed import undisturbed, untiled
 from lib_indetail.hosts.webui.model import WebuiModel, of_weights
 from lib_indetail.inversion.inverter import Model
-from lib_indetail.inversion.passes import for_each, plain_pass, timesteps_of
+from lib_indetail.inversion.passes import for_each, timesteps_of
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.run.host import Text
 
@@ -66,20 +65,8 @@ class HostModel(WebuiModel):
             return self.schedule.timestep(sigma)
         return float((self.schedule.log_sigmas - math.log(sigma)).abs().argmin())
 
-    def ready(self) -> contextlib.AbstractContextManager:
+    def alone(self) -> contextlib.AbstractContextManager:
         return undisturbed(self.unet)
-
-    def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
-        unet, extra = self.unet, self.extra_channels(clean)
-        run = (plain_pass(unet, text["crossattn"], y=text["vector"]) if isinstance(text, dict)
-               else plain_pass(unet, text))
-
-        def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-            fed = z if extra is None else torch.cat([z, extra.to(z)], dim=1)
-            with undisturbed(unet):
-                return run(fed, timesteps)
-
-        return record
 
     def outside(self, text: Text, clean: torch.Tensor) -> Model:
         """Through the host's own `apply_model`, past a ControlNet."""

@@ -13,6 +13,7 @@ from modules import sd_samplers_common
 
 from lib_indetail.attention.rows import Role, Row, ToldRows, roles_by_text
 from lib_indetail.hosts.forge.model import ForgeModel
+from lib_indetail.hosts.webui.cfg_denoiser import Calls
 from lib_indetail.hosts.webui.denoiser_callback import callback, text_rows
 from lib_indetail.hosts.webui.extension_folders import extensions_of
 from lib_indetail.run.host import Replaced
@@ -22,8 +23,8 @@ _ROLES: tuple[Role, Role] = "cond", "uncond"
 _BLOCKS = {"input": "input_blocks.{}.1", "middle": "middle_block.1", "output": "output_blocks.{}.1"}
 
 
-class ToldCalls:
-    """See `webui.cfg_denoiser.Calls`. Nothing is put on the patcher: what a call brings is changed as it comes."""
+class ToldCalls(Calls):
+    """Nothing is put on the patcher: what a call brings is changed as it comes."""
 
     def __init__(self, denoiser, model: Callable[[], ForgeModel]):
         self._denoiser, self._model = denoiser, model
@@ -31,9 +32,6 @@ class ToldCalls:
 
     def refined(self, x: torch.Tensor, level: torch.Tensor) -> bool:
         return sd_samplers_common.apply_refiner(self._denoiser, x)
-
-    def follow(self) -> None:
-        """Others' own passes are told from ours by what they are called with."""
 
     def timestep(self, level: float) -> float:
         """The host counts in sigma, of which it knows those of whole timesteps."""
@@ -70,9 +68,6 @@ class ToldCalls:
         replaced = options.get("transformer_options", {}).get("patches_replace", {})
         return extensions_of([*others, *(each for blocks in replaced.values() for each in blocks.values())])
 
-    def close(self) -> None:
-        self._rows = ToldRows(0)
-
     def _rows_of(self, x: torch.Tensor, kwargs: Mapping[str, Any]) -> list[Row] | None:
         """What the rows of a call are; None of one that is not the sampler's own: another latent (reference_only,
         tiles, blurred for self-attention guidance), or the negative prompt where the positive is said to be."""
@@ -86,16 +81,8 @@ class ToldCalls:
                 x[:, :channels], shown.repeat(len(tags), 1, 1, 1), rtol=1e-3, atol=1e-3, equal_nan=True):
             return None
         rows = [Row(_ROLES[tag], image) for tag in tags for image in range(len(params.x))]
-        by_text = zip(rows, _by_text(kwargs.get("context"), params), strict=False)
-        return None if any(row.role == "cond" and role == "uncond" for row, role in by_text) else rows
-
-
-def _by_text(context: torch.Tensor | None, params) -> Sequence[Role]:
-    """Texts are repeated until those of a call are of one length."""
-    cond, uncond = (text_rows(each) for each in (params.text_cond, params.text_uncond))
-    if context is None or cond is None or uncond is None or cond.shape[1] != uncond.shape[1]:
-        return ()
-    return roles_by_text(context[:, :cond.shape[1]], cond, uncond)
+        by_text = roles_by_text(kwargs["context"], text_rows(params.text_cond), text_rows(params.text_uncond))
+        return None if ("cond", "uncond") in zip((row.role for row in rows), by_text, strict=True) else rows
 
 
 def _spared(control: Mapping[str, list], rows: Sequence[Row]) -> dict[str, list]:

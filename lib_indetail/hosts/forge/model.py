@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator
-from functools import partial
+from collections.abc import Hashable
+from types import MappingProxyType
 
 import torch
 from ldm_patched.modules import model_management
 from modules import devices
 from torch import nn
 
-from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.webui.model import WebuiModel, of_weights
-from lib_indetail.hosts.webui.own_attention import OwnAttention, own_attention
+from lib_indetail.hosts.webui.own_attention import OwnAttention
 from lib_indetail.inversion.inverter import Model
-from lib_indetail.inversion.passes import as_model, for_each
+from lib_indetail.inversion.passes import as_model
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.run.host import Text
 
@@ -26,6 +25,8 @@ _SIGMA = torch.tensor([2.0])
 
 class ForgeModel(WebuiModel):
     attention = OwnAttention()
+    besides = MappingProxyType({"transformer_options": {}})
+    """Patches and residuals come with the host's calls, and with no other."""
 
     @property
     def patcher(self):
@@ -84,36 +85,17 @@ class ForgeModel(WebuiModel):
     def timestep(self, sigma: float) -> float:
         return float(self.sampling.timestep(torch.tensor([sigma])))
 
-    @contextlib.contextmanager
-    def ready(self) -> Iterator[None]:
+    def ready(self) -> contextlib.AbstractContextManager:
         """The patcher of this pass, with its LoRA."""
         model_management.load_models_gpu([self.patcher])
-        with own_attention(self.unet):
-            yield
-
-    def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
-        """Past all hooks on the UNet. Patches and residuals come with the host's calls, and with no other."""
-        run = self._pass(partial(type(self.unet).forward, self.unet), text, clean)
-
-        def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-            with own_attention(self.unet):
-                return run(z, timesteps)
-
-        return record
+        return self.alone()
 
     def outside(self, text: Text, clean: torch.Tensor) -> Model:
-        return as_model(self._pass(self.unet, text, clean))
+        run = self.fed(self.unet, text, clean)
+        return as_model(lambda z, timesteps: run(z, timesteps).float())
 
-    def _pass(self, unet: Callable[..., torch.Tensor], text: Text, clean: torch.Tensor) -> RecordPass:
-        extra, kind = self.extra_channels(clean), self.dtype
-        given = {"context": text["crossattn"], "y": text["vector"]} if isinstance(text, dict) else {"context": text}
-
-        def run(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-            fed = z if extra is None else torch.cat([z, for_each(extra.to(z), z)], dim=1)
-            rows = {name: for_each(row.to(z.device, kind), z) for name, row in given.items()}
-            return unet(fed.to(kind), timesteps.float(), transformer_options={}, **rows).float()
-
-        return run
+    def precision(self, z: torch.Tensor) -> torch.dtype:
+        return self.dtype
 
     def makes_latents(self) -> Hashable:
         return of_weights(self.sd_model), str(devices.dtype_vae)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from modules import shared
@@ -15,26 +15,31 @@ from lib_indetail.noise.schedule import changed_clean, changed_noise
 from lib_indetail.run.host import Change, Evaluation, Model, Replaced, Texts
 
 
-class Calls(Protocol):
+class Calls:
     """What a host sends through its UNet in one sampling call of a generation."""
 
     def refined(self, x: torch.Tensor, level: torch.Tensor) -> bool:
         """Before an evaluation: whether the host has changed to its refiner, which it else does inside of one."""
+        raise NotImplementedError
 
     def follow(self) -> None:
         """Before an evaluation, to the model at hand: keep others' own passes out of ours."""
 
     def timestep(self, level: float) -> float:
         """What a sampler's timestep is fed to the UNet as."""
+        raise NotImplementedError
 
     def rows(self, parts: Sequence[int], images: int) -> Rows:
         """Of an evaluation of so many images with so many AND prompts each."""
+        raise NotImplementedError
 
     def predicting(self, spare_uncond: bool, replaced: Replaced | None) -> AbstractContextManager:
         """Around the host's own evaluation; see `run.host.Evaluation.predict`."""
+        raise NotImplementedError
 
     def suspects(self) -> tuple[str, ...]:
         """See `run.host.Evaluation.suspects`."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Take everything off again."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from modules import devices, extra_networks, prompt_parser, sd_hijack, sd_samplers_common, sd_unet, sd_vae
 from torch import nn
 
+from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.errors import CannotAct
+from lib_indetail.hosts.webui.own_attention import own_attention
 from lib_indetail.hosts.webui.prompt_tokens import tokens
+from lib_indetail.inversion.passes import for_each
 from lib_indetail.noise.finite import VAE, finite
 from lib_indetail.run.host import Frame, Text, Token
 from lib_indetail.run.unet_kinds import refuse_unet
@@ -82,6 +90,44 @@ class WebuiModel:
 
     def tokens(self, prompt: str) -> list[Token]:
         return tokens(self.sd_model, first_part(prompt))
+
+    def alone(self) -> contextlib.AbstractContextManager:
+        """Around calls of the UNet of our own: without what others have put on its layers."""
+        return own_attention(self.unet)
+
+    def ready(self) -> contextlib.AbstractContextManager:
+        """See `run.host.Model.ready`."""
+        return self.alone()
+
+    def inside(self, text: Text, clean: torch.Tensor) -> RecordPass:
+        """Past all that stands on the UNet itself, as its own class has it."""
+        run = self.fed(partial(type(self.unet).forward, self.unet), text, clean)
+
+        def record(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            with self.alone():
+                return run(z, timesteps)
+
+        return record
+
+    def fed(self, unet: Callable[..., torch.Tensor], text: Text, clean: torch.Tensor) -> RecordPass:
+        """Calls of `unet` with all that it wants beside the latents: further channels, a text, SDXL's vector."""
+        extra = self.extra_channels(clean)
+        given = {"context": text["crossattn"], "y": text["vector"]} if isinstance(text, dict) else {"context": text}
+
+        def run(z: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            z = z.to(self.precision(z))
+            rows = {name: for_each(row.to(z), z) for name, row in given.items()}
+            full = z if extra is None else torch.cat([z, for_each(extra.to(z), z)], dim=1)
+            return unet(full, timesteps, **rows, **self.besides)
+
+        return run
+
+    besides: Mapping[str, Any] = MappingProxyType({})
+    """What every call of the UNet brings along."""
+
+    def precision(self, z: torch.Tensor) -> torch.dtype:
+        """In which the UNet takes latents in a call of its own."""
+        return z.dtype
 
     def extra_channels(self, latent: torch.Tensor) -> torch.Tensor | None:
         """What the UNet wants beside the noisy image latent, [1, C', h, w]: of an inpainting model a mask of nothing
