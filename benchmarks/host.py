@@ -7,6 +7,8 @@ with random weights. Times are those of whole API calls.
 from __future__ import annotations
 
 import argparse
+import io
+import re
 import sys
 import tempfile
 import time
@@ -22,7 +24,7 @@ from PIL import Image
 from benchmarks.results import machine, write
 from embedded.pictures import draw, random_scene
 from tests.webui.checkpoints import build
-from tests.webui.host import Host, encoded, find_controlnet, find_webui, own_copy, python_of
+from tests.webui.host import Host, encoded, find_controlnet, find_webui, own_copy, python_of, with_controlnet
 
 CHECKPOINT = "sd15-shaped"
 
@@ -33,8 +35,7 @@ def running(cpu: bool) -> Iterator[Host]:
         checkpoints, data = Path(folder, "checkpoints"), Path(folder, "data")
         checkpoints.mkdir()
         build(find_webui(), python_of(find_webui()), checkpoints, (CHECKPOINT,))
-        host = Host(find_webui(), data, {"sd-webui-indetail": own_copy(Path(folder)),
-                                         "sd-webui-controlnet": find_controlnet()}, cpu=cpu)
+        host = Host(find_webui(), data, {"sd-webui-indetail": own_copy(Path(folder)), **with_controlnet()}, cpu=cpu)
         host.add_checkpoints(checkpoints)
         try:
             host.start()
@@ -92,7 +93,8 @@ class Arms:
 def measure(arms: Arms, rounds: int, only: list[str] | None = None) -> dict[str, list[float]]:
     """Seconds of every run, also as they come on stderr; the first of all is not counted."""
     others, in_order = arms.others(), arms.in_this_order()
-    others = {name: call for name, call in others.items() if not only or name in ("plain", *only)}
+    others, in_order = ({name: call for name, call in each.items() if not only or name in ("plain", *only)}
+                        for each in (others, in_order))
     seconds: dict[str, list[float]] = {name: [] for name in {**others, **in_order}}
     others["plain"]()
     for turn in range(rounds):
@@ -113,6 +115,13 @@ def section(seconds: dict[str, list[float]], heading: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def name_of(host: Host) -> str:
+    """As it tells of itself in an infotext."""
+    made, = host.make(width=64, height=64, steps=1)
+    version = re.search(r"Version: (\S+)", Image.open(io.BytesIO(made)).info["parameters"])[1]
+    return f"Forge family {version}" if host.is_forge else "WebUI"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.host", description=__doc__.splitlines()[0])
     parser.add_argument("--gpu", action="store_true", help="the host computes on its GPU, as its own settings say")
@@ -120,7 +129,7 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", help="beside plain, and the default cold, warm and without a bank")
+    parser.add_argument("--only", nargs="+", help="these arms beside plain; warm needs default")
     arguments = parser.parse_args()
     size = arguments.size or (512 if arguments.gpu else 256)
     if find_webui() is None or find_controlnet() is None:
@@ -128,7 +137,7 @@ def main() -> None:
     with running(not arguments.gpu) as host:
         for batch in arguments.batch:
             seconds = measure(Arms(host, size, arguments.steps, batch), arguments.rounds, arguments.only)
-            text = section(seconds, f"WebUI: {size}x{size}, batch {batch}, {arguments.steps} steps, "
+            text = section(seconds, f"{name_of(host)}: {size}x{size}, batch {batch}, {arguments.steps} steps, "
                                     f"{machine(arguments.gpu)}")
             print(text, flush=True)
             write(text)
