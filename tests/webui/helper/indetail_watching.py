@@ -297,4 +297,5 @@ def of_a_reference(x, kwargs):
     if probe.level is None or not (kwargs.get("transformer_options") or {}).get("cond_or_uncond"):
         return False
     latents, sigma = probe.level
-    return not torch.allclose(x[:len(latents), :4], latents / (1 + sigma ** 2) ** 0.5, atol=1e-3)
+    shown, latents = x[:len(latents), :4], latents / (1 + sigma ** 2) ** 0.5
+    return shown.shape != latents.shape or not torch.allclose(shown, latents, atol=1e-3)
