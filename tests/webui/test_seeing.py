@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lib_indetail.pictures.heat_map import LINE, MARGIN, PAPER, colours
-from tests.webui.host import paper, pixels
+from tests.webui.host import FORGE, paper, pixels
 from tests.webui.test_controlnet import units
 from tests.webui.test_off import KINDS
 from tests.webui.test_several import BLACK, LEFT, WISH, changed
@@ -86,7 +86,8 @@ def test_they_stand_behind_controlnets_maps(controlled, picture):
     wish = {"image": picture, **WISH, "show": ["attention"]}
     made, texts = asked(controlled, wish, **units({}))
     without = controlled.make(indetail={"image": picture, **WISH}, **units({}))
-    assert len(made) == len(texts) == len(without) + 1 and texts[-1] == "InDetail: Attention of image prompt 1"
+    assert len(made) == len(without) + 1 and texts[-1] == "InDetail: Attention of image prompt 1"
+    assert len(texts) == len(made) or FORGE  # where maps stand behind all that has a text
 
 
 def test_an_interrupted_inversion_shows_nothing_and_leaves_nothing(host, picture):
