@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webui.host import HELPER, SEEDING, Host, find_extension, find_webui, own_copy
+from tests.webui.host import FORGE, HELPER, SEEDING, Host, find_extension, find_webui, own_copy, pixels
 from tests.webui.person import Person
 from tests.webui.test_infotext import infotext
 from tests.webui.test_many import ONE, TOGETHER
@@ -126,12 +126,23 @@ def test_off_is_off_on_both_machines(machines):
     assert machines[1].get("/probe/state")[1]["records"] == []
 
 
+@pytest.fixture(scope="module")
+def repeating(machines):
+    """These machines, where the second one's share of every generation of a job comes back: not only of the first."""
+    made, _ = shared(machines, batch_size=4, **plotted(machines[0], ("CFG Scale", "2, 9")))
+    if FORGE and pixels(made[1]).shape != pixels(made[2]).shape:
+        pytest.skip("NOT THERE: without us too, a second machine's share is lost after a job's first generation "
+                    "(Distributed's scripts/distributed.py)")
+    return machines
+
+
 PLOTS = {"Lambda": (".Lambda", "0.1, 0.9"), "Task": (".Task", "image variation, structure-guided")}
 
 
 @pytest.mark.parametrize("axis", PLOTS)
-def test_every_cell_of_a_plot_is_the_one_machines(machines, picture, axis):
+def test_every_cell_of_a_plot_is_the_one_machines(repeating, picture, axis):
     """With a batch a cell is the grid of all its pictures, the first machine's and the second one's."""
+    machines = repeating
     plot = dict(indetail={"image": picture, **WISH}, batch_size=4, **plotted(machines[0], PLOTS[axis]))
     made, _ = shared(machines, **plot)
     wanted, _ = alone(machines, **plot)
@@ -139,7 +150,8 @@ def test_every_cell_of_a_plot_is_the_one_machines(machines, picture, axis):
     assert not same(*made[1:])
 
 
-def test_a_plots_pictures_reach_the_second_machine_which_has_no_such_folder(machines, picture, other):
+def test_a_plots_pictures_reach_the_second_machine_which_has_no_such_folder(repeating, picture, other):
+    machines = repeating
     place = machines[0].folder / "indetail_pictures"
     place.mkdir(exist_ok=True)
     for name, each in (("a.png", picture), ("b.png", other)):
@@ -150,7 +162,9 @@ def test_a_plots_pictures_reach_the_second_machine_which_has_no_such_folder(mach
 
 
 @pytest.mark.parametrize("mode", [ONE, TOGETHER])
-def test_many_pictures_are_the_one_machines(machines, picture, other, mode):
+def test_many_pictures_are_the_one_machines(machines, picture, other, mode, request):
+    if mode == ONE:
+        request.getfixturevalue("repeating")
     folder = dict(script_name="InDetail folder", script_args=[mode, [picture, other], ""], indetail=WISH, batch_size=4)
     made, said = shared(machines, **folder)
     wanted, told = alone(machines, **folder)

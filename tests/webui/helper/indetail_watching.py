@@ -28,6 +28,7 @@ class Probe:
         self.restore()
         self.restore = lambda: None
         self.calls: list[int] = []  # rows of every call that goes through `unet(...)`
+        self.own_calls = 0  # of one row, and not the host's own where those say what their rows are
         self.levels: list[float] = []  # of every evaluation of the denoiser
         self.steps: list[tuple] = []  # what extensions are told at each: the step, and of how many
         self.records: list[float] = []  # how far each recorded latent is from the chain at the call's level
@@ -62,6 +63,7 @@ class Probe:
     def unet_called(self, module, args, kwargs):
         x = args[0] if args else kwargs["x"]
         self.calls.append(len(x))
+        self.own_calls += len(x) == 1 and not (kwargs.get("transformer_options") or {}).get("cond_or_uncond")
         if self.fed == {}:
             self.fed = given(args, kwargs)
         if self.doing[-1:] != [shared.state.textinfo]:

@@ -276,7 +276,7 @@ def add_routes(_, app: FastAPI):
     @app.get("/probe/state")
     def state():
         gc.collect()
-        return {"calls": probe.calls, "levels": probe.levels, "steps": probe.steps,
+        return {"calls": probe.calls, "own_calls": probe.own_calls, "levels": probe.levels, "steps": probe.steps,
                 "records": probe.records, "notes": probe.notes,
                 "ahead": probe.ahead, "doing": probe.doing,
                 "comments": probe.comments, "extras": probe.extras, "banks": probe.banks,
