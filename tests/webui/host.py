@@ -206,8 +206,7 @@ class Host:
     def options(self, **values: Any) -> None:
         """Of the host; a test of one that it does not have is skipped."""
         status, answer = self.post("/sdapi/v1/options", values)
-        if FORGE and status == 500 and answer["error"] == "KeyError":
-            pytest.skip(f"NOT THERE: the option {answer['errors']} (modules/shared_options.py)")
+        _skip_without_option(status, answer)
         assert status == 200, answer
 
     def make(self, mode: str = "txt2img", indetail: Any = None, **fields: Any) -> list[bytes]:
@@ -215,6 +214,7 @@ class Host:
         status, answer = self.ask(mode, indetail, **fields)
         if FORGE and status in (400, 404) and answer.get("detail") == "Sampler not found":
             pytest.skip(f"NOT THERE: the sampler {fields['sampler_name']} (modules/sd_samplers.py)")
+        _skip_without_option(status, answer)
         assert status == 200, f"{answer}\n{self.tail()}"
         return [base64.b64decode(picture) for picture in answer["images"]]
 
@@ -231,6 +231,11 @@ DEFAULTS = {"prompt": "a star", "negative_prompt": "", "seed": 7, "steps": 6, "w
             "cfg_scale": 5, "sampler_name": "Euler", "scheduler": "Automatic"}
 if FORGE:
     DEFAULTS["hr_cfg"] = 5  # a second pass has a scale of its own there, 1 if none is asked for
+
+
+def _skip_without_option(status: int, answer: Any) -> None:
+    if FORGE and status == 500 and answer["error"] == "KeyError":
+        pytest.skip(f"NOT THERE: the option {answer['errors']} (modules/shared_options.py)")
 
 
 def pixels(png: bytes) -> np.ndarray:
