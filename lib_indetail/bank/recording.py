@@ -112,8 +112,7 @@ class Recorder:
         level = branch.level(sigma)
         latent = branch.latent_at(level).to(x)
         if latent.shape[-2:] != x.shape[-2:]:
-            raise CannotAct(f"{{someone}} runs the UNet on a size of its own ({_size(x)} instead of {_size(latent)} "
-                            "latent cells), as tiles do")
+            raise of_another_size(x, latent)
         arriving = self._arriving.get(bank)
         layers = arriving.recall(branch.text, level, x.device, branch.levels) if arriving else None
         if layers is None:
@@ -171,6 +170,12 @@ def listened(layers: Mapping[str, nn.Module], memory: Memory, bank: str, to_the_
 
 class _Enough(Exception):
     """All layers are recorded: the rest of the pass would be for nothing."""
+
+
+def of_another_size(x: torch.Tensor, latent: torch.Tensor) -> CannotAct:
+    """Of a call with `x` where the sampler's latent is another."""
+    return CannotAct(f"{{someone}} runs the UNet on a size of its own ({_size(x)} instead of {_size(latent)} latent "
+                     "cells), as tiles do")
 
 
 def _size(latent: torch.Tensor) -> str:

@@ -12,6 +12,7 @@ import torch
 from modules import sd_samplers_common
 
 from lib_indetail.attention.rows import Role, Row, ToldRows, roles_by_text
+from lib_indetail.bank.recording import of_another_size
 from lib_indetail.hosts.forge.model import ForgeModel
 from lib_indetail.hosts.webui.cfg_denoiser import Calls
 from lib_indetail.hosts.webui.denoiser_callback import callback, text_rows
@@ -44,6 +45,8 @@ class ToldCalls(Calls):
 
     @contextlib.contextmanager
     def predicting(self, spare_uncond: bool, replaced: Replaced | None) -> Iterator[None]:
+        self._tiled = None
+
         def indetail_before_call(module, args, kwargs):
             rows = self._rows_of(args[0], kwargs)
             if rows is None:
@@ -60,6 +63,8 @@ class ToldCalls(Calls):
             yield
         finally:
             handle.remove()
+        if self._tiled and self._rows.cond_left > 0:
+            raise self._tiled
 
     def suspects(self) -> tuple[str, ...]:
         options = self._model().patcher.model_options
@@ -76,9 +81,10 @@ class ToldCalls(Calls):
         if params is None or not tags or len(x) != len(tags) * len(params.x):
             return None
         shown = self._model().sampling.calculate_input(params.sigma, params.x).to(x)
-        channels = shown.shape[1]
-        if x.shape[2:] != shown.shape[2:] or not torch.allclose(
-                x[:, :channels], shown.repeat(len(tags), 1, 1, 1), rtol=1e-3, atol=1e-3, equal_nan=True):
+        if x.shape[2:] != shown.shape[2:]:
+            self._tiled = of_another_size(x, shown)
+            return None
+        if not torch.allclose(x[:, :shown.shape[1]], shown.repeat(len(tags), 1, 1, 1), 1e-3, 1e-3, equal_nan=True):
             return None
         rows = [Row(_ROLES[tag], image) for tag in tags for image in range(len(params.x))]
         by_text = roles_by_text(kwargs["context"], text_rows(params.text_cond), text_rows(params.text_uncond))
