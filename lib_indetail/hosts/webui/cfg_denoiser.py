@@ -89,7 +89,7 @@ class DenoiserEvaluation:
 
     def __init__(self, of: Evaluations, x: torch.Tensor, level: torch.Tensor, args: tuple, kwargs: Mapping[str, Any]):
         self._of, self._x, self._level, self._args, self._kwargs = of, x, level, args, kwargs
-        self.model = of.model()
+        self.model, self._step = of.model(), of.denoiser.step
         schedule, level = self.model.schedule, float(level.flatten()[0])
         self._is_sigma = hasattr(of.denoiser.inner_model, "sigmas")
         self.sigma, self.timestep = (level, schedule.timestep(level)) if self._is_sigma else (
@@ -100,6 +100,7 @@ class DenoiserEvaluation:
 
     def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
                 replaced: Replaced | None = None) -> torch.Tensor:
+        self._of.denoiser.step = self._step  # each call counts one on, also where it is made a second time
         with self._of.calls.predicting(spare_uncond, replaced), callback.replacing(texts):
             return self._of.original(self._x, self._level, *self._args, **self._kwargs)
 
