@@ -35,6 +35,8 @@ FLAGS = ("--skip-prepare-environment", "--api", "--no-download-sd-model", "--dis
          "--no-hashing", "--no-gradio-queue")
 CPU_FLAGS = ("--skip-torch-cuda-test", "--use-cpu", "all", "--no-half")
 FORGE_CPU_FLAGS = ("--skip-torch-cuda-test", "--always-cpu", "--all-in-fp32", "--clip-in-fp32")
+FORGE_OPTIONS = {"live_previews_enable": False, "sd_text_encoder": "None", "skip_early_cond": -1}
+"""Their previews would download a decoder. At 0 some leave the negative prompt out of the first step: test_rows."""
 REGISTERING = Path(__file__).parent / "registering"
 """For hosts that know a model by its sizes alone."""
 
@@ -100,9 +102,8 @@ class Host:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path, target_is_directory=True)
         export(folder / "models")
-        if self.is_forge:  # their previews would download a decoder
-            (folder / "config.json").write_text(json.dumps({
-                "live_previews_enable": False, "sd_text_encoder": "None", "sd_model_checkpoint": CHECKPOINT.name}))
+        if self.is_forge:
+            (folder / "config.json").write_text(json.dumps(FORGE_OPTIONS | {"sd_model_checkpoint": CHECKPOINT.name}))
         self.log = folder / "webui.log"
         self.port = _free_port()
         self.process: subprocess.Popen | None = None

@@ -58,7 +58,7 @@ def test_images_beyond_the_batch_are_sampled_and_not_shown(host, picture, fields
 
 
 @pytest.mark.parametrize("options", [dict(pad_cond_uncond=True), dict(pad_cond_uncond_v0=True),
-                                     dict(skip_early_cond=0.3), dict(s_min_uncond_all=True)])
+                                     dict(skip_early_cond=0.3), dict(skip_early_cond=0), dict(s_min_uncond_all=True)])
 def test_options_that_change_the_rows(host, picture, options):
     host.options(**options)
     assert min(changed(host, picture, prompt=LONG, s_min_uncond=4 if "s_min_uncond_all" in options else 0)) > 2
