@@ -19,10 +19,10 @@ HIRES = dict(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_stren
 
 
 def own_calls(host) -> int:
-    """Calls of one row since the last look: those of the host have two."""
-    calls = host.get("/probe/state")[1]["calls"]
+    """Calls of one row since the last look, that are not the host's."""
+    count = host.get("/probe/state")[1]["own_calls"]
     host.post("/probe/forget")
-    return sum(rows == 1 for rows in calls)
+    return count
 
 
 def held(host) -> tuple[int, int]:
