@@ -94,7 +94,8 @@ def test_a_plot_over_lambda_and_the_stratified_phase_beside_a_unit(controlled, p
     wanted = [controlled.make(indetail={"image": picture, **paper(10), "lambda_image": lambda_image,
                                         "stratified_until": until}, **UNITS["edges"])[0]
               for until in (0.3, 1) for lambda_image in (0.2, 0.8)]
-    assert [difference(a, b) for a, b in zip(grid, wanted, strict=True)] == [0] * 4
+    cells_alone = grid[:4] if FORGE else grid  # some of its hosts put the map of the last one behind them
+    assert [difference(a, b) for a, b in zip(cells_alone, wanted, strict=True)] == [0] * 4
     assert min(difference(a, b) for a, b in itertools.combinations(wanted, 2)) > 2
 
 
