@@ -44,7 +44,7 @@ def known(running):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_rows_of_the_negative_prompt_stay_and_those_of_the_prompt_change(host, picture, other, known, name, batch):
     if name in NEEDS and NEEDS[name] not in known:
-        pytest.skip(f"NOT THERE: this host has no script {NEEDS[name]!r}")
+        pytest.skip(f"NOT THERE: no script {NEEDS[name]!r} (extensions-builtin)")
     host.options(token_merging_ratio=0)
     fields = {"negative_prompt": "a heart", "batch_size": batch, **BESIDE[name](other)}
     plain = host.make(**fields)

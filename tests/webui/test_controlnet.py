@@ -27,7 +27,8 @@ from tests.webui.test_xyz import cells
 STAR = random_scene(np.random.default_rng(8), shape="star", pattern="striped")
 EDGES, DRAWN = encoded(Image.fromarray(edge_map(STAR))), encoded(Image.fromarray(draw(STAR)))
 SOFT = encoded(Image.fromarray(edge_map(STAR)).resize((64, 64)).resize((128, 128)))
-MODES = (["Balanced", "Prefer Prompt", "Prefer ControlNet"] if FORGE else
+NEWER = FORGE and "Prefer Prompt" in (find_controlnet() / "lib_controlnet" / "external_code.py").read_text("utf-8")
+MODES = (["Balanced", "Prefer Prompt", "Prefer ControlNet"] if NEWER else
          ["Balanced", "My prompt is more important", "ControlNet is more important"])
 SETTINGS = paper(20)
 HIRES = {**KINDS["hires"], "hr_second_pass_steps": 5}

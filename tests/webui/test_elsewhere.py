@@ -47,7 +47,11 @@ def defaults(host: Host, script: str, img2img: bool, **changes) -> list:
         if each["name"] == script and each["is_img2img"] == img2img:
             values = [argument["value"] for argument in each["args"]]
             return [changes.get(f"at{number}", value) for number, value in enumerate(values)]
+    if script == ALTERNATIVE:
+        pytest.skip("NOT THERE: the host's script of its own (scripts/img2imgalt.py)")
     name = OTHERS.get(script.split()[0], OTHERS["tweaks"])
+    if find_extension(name):
+        pytest.skip(f"NOT THERE: what {name} imports, which this host does not load (modules)")
     pytest.skip(f"NOT RUN: no {name} in SD_WEBUI_EXTENSIONS or in the WebUI's extensions")
 
 
