@@ -53,6 +53,7 @@ class Probe:
         self.latents: list[list[float]] = []
         self.moved: list[list[list]] = []  # see each_call_twice
         self.fed: dict | None = None  # what the first call of the UNet was given, once it is watched for
+        self.fed_at = None
         self.level = None  # the latents and the noise level of the last evaluation
         self.nested = None
         self.arguments = "null"  # InDetail's own and its script's, of the last generation
@@ -65,7 +66,7 @@ class Probe:
         self.calls.append(len(x))
         self.own_calls += len(x) == 1 and not (kwargs.get("transformer_options") or {}).get("cond_or_uncond")
         if self.fed == {}:
-            self.fed = given(args, kwargs)
+            self.fed, self.fed_at = given(args, kwargs), self.level
         if self.doing[-1:] != [shared.state.textinfo]:
             self.doing.append(shared.state.textinfo)
         if len(x) == 1 and x.shape[1] > 4:
@@ -86,7 +87,7 @@ def given(args, kwargs):
 
 def given_by_us(prompt, frame):
     """What a call of our own gives to the UNet, for the first image and the level of the last evaluation seen."""
-    model, (x, sigma) = runtime.host.model(), probe.level
+    model, (x, sigma) = runtime.host.model(), probe.fed_at
     z, probe.fed = x[:1] / (1 + sigma ** 2) ** 0.5, {}
     with torch.no_grad(), model.ready():
         model.outside(model.text(prompt, frame), torch.zeros_like(z))(z, model.timestep(sigma))

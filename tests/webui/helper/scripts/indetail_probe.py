@@ -189,7 +189,7 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/fed")
     def fed(body: dict):
         """What the UNet was given in the call that was watched, at which level, and what a call of ours gives."""
-        host, (x, sigma) = probe.fed, probe.level
+        host, (x, sigma) = probe.fed, probe.fed_at
         return {"host": host, "sigma": sigma, "x": x[:1].tolist(),
                 "own": given_by_us(body["prompt"], Frame(128, 128, 4))}
 
@@ -265,7 +265,8 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/hypernetworks")
     def hypernetworks():
         """The host looks for hypernetworks when its page is opened, and never by the API."""
-        shared.reload_hypernetworks()
+        if hasattr(shared, "reload_hypernetworks"):
+            shared.reload_hypernetworks()
         return {}
 
     @app.post("/probe/reload")
