@@ -86,6 +86,11 @@ def is_forge(webui: Path) -> bool:
 FORGE = bool(find_webui() and is_forge(find_webui()))
 
 
+def mentions(file: str, text: str) -> bool:
+    """Whether one of the host's files does."""
+    return text in (find_webui() / file).read_text("utf-8")
+
+
 class Host:
     """One running WebUI. `extensions` are folders that it loads, by name; `packages` a folder of more packages; `basic`
     a name and password for its API."""

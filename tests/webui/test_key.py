@@ -15,7 +15,7 @@ from embedded.checkpoint import CHECKPOINT, VAE_PREFIX
 from embedded.files import CONTEXT_DIM, UNET
 from embedded.pictures import draw, random_scene
 from lib_indetail.ask import options
-from tests.webui.host import FORGE, HELPER, Host, difference, encoded, find_webui, own_copy, paper
+from tests.webui.host import FORGE, HELPER, Host, difference, encoded, find_webui, mentions, own_copy, paper
 from tests.webui.test_options import skip_without_tiles, write_lora
 
 WIDTH = UNET["model_channels"] * UNET["channel_mult"][-1]
@@ -56,6 +56,8 @@ OPTIONS = {
 NOTHING_THERE = ["LoRA's rank", "hypernetwork", "hypernetwork's multiplier", "alphas", "token merging"] if FORGE else []
 """The Forge family goes without the first four, and its patches, token merging among them, are in no call of ours: what
 was prepared is found."""
+if FORGE and not mentions("modules/processing.py", "set_sigmas"):
+    NOTHING_THERE.append("noise schedule")
 
 
 @pytest.fixture(scope="module")

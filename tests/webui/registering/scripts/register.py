@@ -74,8 +74,14 @@ def control_file(name):
     return known(next((each for each in global_state.controlnet_filename_dict if each.split(" [")[0] == name), name))
 
 
-known = global_state.get_controlnet_filename
-original, build = forge_loader.load_model_for_a1111, ControlNetPatcher.try_build_from_state_dict
+def hosts_own(function):
+    """Also when the page is loaded again."""
+    return getattr(function, "hosts_own", function)
+
+
+known = hosts_own(global_state.get_controlnet_filename)
+original = hosts_own(forge_loader.load_model_for_a1111)
+build = hosts_own(ControlNetPatcher.try_build_from_state_dict)
 
 
 def load(timer, checkpoint_info=None, state_dict=None):
@@ -88,6 +94,7 @@ def load_control(state_dict, path):
         return build(state_dict, path)
 
 
+control_file.hosts_own, load.hosts_own, load_control.hosts_own = known, original, build
 forge_loader.load_model_for_a1111 = load
 ControlNetPatcher.try_build_from_state_dict = staticmethod(load_control)
 global_state.get_controlnet_filename = control_file
