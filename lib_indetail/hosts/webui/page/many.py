@@ -124,7 +124,7 @@ def _together(p, sources: Sequence[Source]) -> processing.Processed:
 
 def _generated(p, **changes: Any) -> processing.Processed:
     each = copy.copy(p)
-    each.extra_generation_params = dict(p.extra_generation_params)
+    each.extra_generation_params, each.extra_result_images = dict(p.extra_generation_params), []
     change(each, **changes)
     return processing.process_images(each)
 
@@ -142,5 +142,8 @@ def _joined(p, done: Sequence[processing.Processed], said: str,
         p, [picture for each in done for picture in each.images], done[0].seed, done[0].info, subseed=done[0].subseed,
         **{name: [value for each in done for value in getattr(each, name)]
            for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "infotexts")})
+    apart = [picture for each in done for picture in getattr(each, "extra_images", ())]
+    if apart:  # where others' pictures stand behind all results
+        joined.extra_images = apart
     joined.extra_generation_params = {**done[0].extra_generation_params, "InDetail folder": summary}
     return joined
