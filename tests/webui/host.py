@@ -127,7 +127,7 @@ class Host:
         if self._packages:
             environment["PYTHONPATH"] = str(self._packages)
         command = [python_of(self.webui), "-u", "launch.py", "--data-dir", str(self.folder), "--port", str(self.port),
-                   *FLAGS, *self._flags]
+                   "--embeddings-dir", str(self.folder / "embeddings"), *FLAGS, *self._flags]
         self.process = subprocess.Popen(command, cwd=self.webui, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         self.wait()

@@ -64,6 +64,7 @@ class ToldCalls(Calls):
         finally:
             handle.remove()
         if self._tiled and self._rows.cond_left > 0:
+            self._rows = ToldRows(0)  # for a second time without us
             raise self._tiled
 
     def suspects(self) -> tuple[str, ...]:
