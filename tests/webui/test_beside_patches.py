@@ -27,11 +27,10 @@ BESIDE = {
     "merged tokens": lambda picture: {"override_settings": {"token_merging_ratio": 0.5}},
     "reference_only": reference,
     "self-attention guidance": lambda picture: script("SelfAttentionGuidance Integrated", True, 0.5, 2.0),
-    "HyperTile": lambda picture: {**script("HyperTile Integrated", True, 64, 2, 0, False), "width": 256, "height": 256},
     "FreeU": lambda picture: script("FreeU Integrated", True, 1.3, 1.4, 0.9, 0.2),
 }
 NEEDS = {"reference_only": "controlnet", "self-attention guidance": "selfattentionguidance integrated",
-         "FreeU": "freeu integrated", "HyperTile": "hypertile integrated"}
+         "FreeU": "freeu integrated"}
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +60,15 @@ def test_rows_of_the_negative_prompt_stay_and_those_of_the_prompt_change(host, p
     assert host.get("/probe/state")[1]["hooks"] == 0
     again = host.make(**fields)
     assert again == plain
+
+
+def test_tiles_of_attention_are_refused_before_anything_is_lost(host, picture, known):
+    """Each of its tiles comes as a row of its own."""
+    if "hypertile integrated" not in known:
+        pytest.skip("NOT THERE: no script 'hypertile integrated' (extensions-builtin)")
+    fields = {**script("HyperTile Integrated", True, 64, 2, 0, False), "width": 256, "height": 256}
+    plain = host.make(**fields)
+    status, answer = host.ask(indetail={"image": picture, **SETTINGS}, **fields)
+    assert status == 422 and "has put something else in the place of the attention of input_blocks" in answer["errors"]
+    assert host.get("/probe/state")[1]["hooks"] == 0
+    assert host.make(**fields) == plain

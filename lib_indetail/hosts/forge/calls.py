@@ -71,8 +71,10 @@ class ToldCalls(Calls):
         options = self._model().patcher.model_options
         others = [options.get("model_function_wrapper"), *options.get("conditioning_modifiers", ()),
                   options.get("sampler_calc_cond_batch_function")]
-        replaced = options.get("transformer_options", {}).get("patches_replace", {})
-        return extensions_of([*others, *(each for blocks in replaced.values() for each in blocks.values())])
+        within = options.get("transformer_options", {})
+        patches = [each for functions in within.get("patches", {}).values() for each in functions]
+        replaced = [each for blocks in within.get("patches_replace", {}).values() for each in blocks.values()]
+        return extensions_of([*others, *patches, *replaced])
 
     def _rows_of(self, x: torch.Tensor, kwargs: Mapping[str, Any]) -> list[Row] | None:
         """What the rows of a call are; None of one that is not the sampler's own: another latent (reference_only,
