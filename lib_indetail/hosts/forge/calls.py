@@ -63,8 +63,7 @@ class ToldCalls(Calls):
             yield
         finally:
             handle.remove()
-        if self._tiled and self._rows.cond_left > 0:
-            self._rows = ToldRows(0)  # for a second time without us
+        if self._tiled and replaced is not None and self._rows.cond_left > 0:
             raise self._tiled
 
     def suspects(self) -> tuple[str, ...]:
