@@ -45,3 +45,13 @@ def test_somebody_who_stands_around_it_by_now_is_not_taken_off(place):
     place.double = lambda number: -inner(number)
     around.remove()
     assert place.double(4) == -9
+
+
+def test_where_it_could_not_be_taken_off_it_is_not_put_there_twice(place):
+    around = Around(place, "double", one_more)
+    around.install()
+    inner = place.double
+    place.double = lambda number: -inner(number)
+    around.remove()
+    around.install()
+    assert place.double(4) == -9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Hashable
-from types import MappingProxyType
 
 import torch
 from ldm_patched.modules import model_management
@@ -25,8 +24,12 @@ _SIGMA = torch.tensor([2.0])
 
 class ForgeModel(WebuiModel):
     attention = OwnAttention()
-    besides = MappingProxyType({"transformer_options": {}})
-    """Patches and residuals come with the host's calls, and with no other."""
+
+    @property
+    def besides(self) -> dict[str, dict]:
+        """Patches and residuals come with the host's calls, and with no other. The UNet writes into these options, so
+        that every call has its own."""
+        return {"transformer_options": {}}
 
     @property
     def patcher(self):

@@ -15,6 +15,9 @@ class Around:
         self._original: Callable[..., Any] | None = None
 
     def install(self) -> None:
+        """Once: where it could not be removed it stands there still."""
+        if self._original is not None:
+            return
         original, answer = getattr(self._place, self._name), self._answer
 
         @wraps(original)
@@ -28,4 +31,4 @@ class Around:
         """Somebody may stand around it by now; then it stays, and does what it did."""
         if self._original is not None and getattr(self._place, self._name) is self._ours:
             setattr(self._place, self._name, self._original)
-        self._original = None
+            self._original = None

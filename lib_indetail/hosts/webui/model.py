@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -122,8 +121,10 @@ class WebuiModel:
 
         return run
 
-    besides: Mapping[str, Any] = MappingProxyType({})
-    """What every call of the UNet brings along."""
+    @property
+    def besides(self) -> Mapping[str, Any]:
+        """What every call of the UNet brings along."""
+        return {}
 
     def precision(self, z: torch.Tensor) -> torch.dtype:
         """In which the UNet takes latents in a call of its own."""
