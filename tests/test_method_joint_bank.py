@@ -37,6 +37,6 @@ def test_image_tokens_of_the_picture_are_read_beside_the_own_ones():
     method = Planned(lambda u, row, site: plan if row.role == "cond" else None, JOINT)
     out = answered(block, method, x, ["uncond", "cond"], texts, {"image": branch})
     read = block.plain(queries[1:], keys[:, 7:], values[:, 7:])
-    assert torch.equal(out[0], plain[0]) and (out[1:] - 0.7 * plain[1:] - 0.3 * read).abs().max() < 1e-5
+    assert (out[0] - plain[0]).abs().max() < 1e-6 and (out[1:] - 0.7 * plain[1:] - 0.3 * read).abs().max() < 1e-5
     assert torch.equal(memory.recall("image", 1.0)["block"][0], keys)
     assert (out[1] - plain[1]).abs().max() > 1e-2

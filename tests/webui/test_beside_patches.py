@@ -62,6 +62,19 @@ def test_rows_of_the_negative_prompt_stay_and_those_of_the_prompt_change(host, p
     assert again == plain
 
 
+def test_a_call_for_the_negative_prompt_is_left_alone_whatever_its_rows_are_said_to_be(host, picture):
+    """Guidance that asks for it once more hands it over in the prompt's place."""
+    if not host.is_forge:
+        pytest.skip("NOT THERE: no patcher that takes a function after guidance (modules)")
+    host.post("/probe/obstacle", {"what": "negative asked again"})
+    host.post("/probe/twice")
+    host.make(indetail={"image": picture, **SETTINGS}, negative_prompt="a heart")
+    rows = [row for call in host.get("/probe/moved")[1] for row in call]
+    host.post("/probe/reset")
+    assert [len([by for role, by in rows if role == each]) for each in ("cond", "uncond")] == [6, 6]
+    assert max(by for role, by in rows if role == "uncond") == 0
+
+
 def test_tiles_of_attention_are_refused_before_anything_is_lost(host, picture, known):
     """Each of its tiles comes as a row of its own."""
     if "hypertile integrated" not in known:

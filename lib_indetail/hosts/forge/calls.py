@@ -19,8 +19,8 @@ from lib_indetail.hosts.webui.denoiser_callback import callback, text_rows
 from lib_indetail.hosts.webui.extension_folders import extensions_of
 from lib_indetail.run.host import Replaced
 
-_ROLES: tuple[Role, Role] = "cond", "uncond"
-"""By the host's tag of a chunk of rows."""
+_ROLES: dict[int, Role] = {0: "cond", 1: "uncond"}
+"""By the host's tag of a chunk of rows, which counts what was asked for."""
 _BLOCKS = {"input": "input_blocks.{}.1", "middle": "middle_block.1", "output": "output_blocks.{}.1"}
 
 
@@ -88,7 +88,7 @@ class ToldCalls(Calls):
             return None
         if not torch.allclose(x[:, :shown.shape[1]], shown.repeat(len(tags), 1, 1, 1), 1e-3, 1e-3, equal_nan=True):
             return None
-        rows = [Row(_ROLES[tag], image) for tag in tags for image in range(len(params.x))]
+        rows = [Row(_ROLES.get(tag, "other"), image) for tag in tags for image in range(len(params.x))]
         by_text = roles_by_text(kwargs["context"], text_rows(params.text_cond), text_rows(params.text_uncond))
         return None if ("cond", "uncond") in zip((row.role for row in rows), by_text, strict=True) else rows
 

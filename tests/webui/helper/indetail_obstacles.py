@@ -125,6 +125,20 @@ def tile_patched(p):
     p.sd_model.forge_objects.unet = unet
 
 
+def negative_asked_again(p):
+    """The negative prompt at the sampler's own latent, in a call of its own whose rows are said to be cond."""
+    from ldm_patched.modules.samplers import calc_cond_uncond_batch
+
+    def again(given):
+        calc_cond_uncond_batch(given["model"], given["uncond"], None, given["input"], given["sigma"],
+                               given["model_options"])
+        return given["denoised"]
+
+    unet = p.sd_model.forge_objects.unet.clone()
+    unet.set_model_sampler_post_cfg_function(again)
+    p.sd_model.forge_objects.unet = unet
+
+
 def replace_unet_later(p):
     """After the hooks are in place, a copy of the UNet takes over."""
     cfg, replaced = p.sampler.model_wrap_cfg, []
@@ -144,7 +158,8 @@ def replace_unet_later(p):
     cfg.forward = forward
 
 
-WITHIN = {"tiles": tile, "other UNet": replace_unet_later}
+WITHIN = {"tiles": tile, "other UNet": replace_unet_later, "negative asked again": negative_asked_again}
 OBSTACLES = {"depth model": depth_model, "SD Unet": chosen_unet, "video": video_module, "no decoder": no_decoder,
-             "tiles": nothing, "other UNet": put_back_unet, "NaN of the VAE": nan_of_the_vae,
-             "NaN of the inversion": nan_of_the_inversion, "NaN of the record": nan_of_the_record}
+             "tiles": nothing, "negative asked again": nothing, "other UNet": put_back_unet,
+             "NaN of the VAE": nan_of_the_vae, "NaN of the inversion": nan_of_the_inversion,
+             "NaN of the record": nan_of_the_record}
