@@ -222,8 +222,9 @@ def spied_ahead(record_ahead):
             def run(z, timesteps):
                 probe.ahead.append(len(z))
                 for row, t in zip(z, timesteps, strict=True):
-                    level = min(wanted[bank], key=lambda sigma: abs(timestep(sigma) - float(t)))
-                    probe.records.append(float((row - latent_at(level).to(row)).abs().max()))
+                    off = {sigma: abs(timestep(sigma) - float(t)) for sigma in wanted[bank]}
+                    nearest = [sigma for sigma in off if off[sigma] == min(off.values())]  # those below the lowest tie
+                    probe.records.append(min(float((row - latent_at(each).to(row)).abs().max()) for each in nearest))
                 return model(z, timesteps)
 
             return run
