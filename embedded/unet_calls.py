@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from lib_indetail.attention.rows import Role, Row, RowCursor
 from lib_indetail.noise.schedule import changed_noise
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Change, Replaced, Texts
+from lib_indetail.run.host import Change, Replaced, Text, Texts
 
 
 @dataclass(eq=False)
@@ -38,11 +39,12 @@ class Structure:
 class GuidedModel:
     """model output under classifier-free guidance, for `n` pictures at one noise level.
 
-    cond, uncond: [n, tokens, D]. At a guidance scale of 1 no uncond row is computed. A `generation` is told of every
-    evaluation; where the pass does not begin with pure noise, its first one is its start.
+    cond, uncond: [n, tokens, D], or SDXL's {"crossattn": [n, tokens, D], "vector": [n, V]}. At a guidance scale of 1 no
+    uncond row is computed. A `generation` is told of every evaluation; where the pass does not begin with pure noise,
+    its first one is its start.
     """
 
-    def __init__(self, model: LatentDiffusion, cond: torch.Tensor, uncond: torch.Tensor, scale: float,
+    def __init__(self, model: LatentDiffusion, cond: Text, uncond: Text, scale: float,
                  generation: Generation | None = None, structure: Structure | None = None):
         self.model, self.cond, self.uncond, self.scale = model, cond, uncond, scale
         self.generation, self.structure = generation, structure
@@ -53,17 +55,22 @@ class GuidedModel:
         evaluation = _Evaluation(self, z, sigma, self.model.schedule.timestep(sigma) if t is None else t)
         return self.generation.evaluated(evaluation) if self.generation else evaluation.predict()
 
-    def predicted(self, z: torch.Tensor, t: float, roles: list[Role]) -> torch.Tensor:
-        n, guided = len(z), self.scale != 1
+    def predicted(self, z: torch.Tensor, t: float, roles: list[Role], texts: Texts | None = None) -> torch.Tensor:
+        cond, uncond = texts(self.cond, self.uncond) if texts else (self.cond, self.uncond)
+        guided = self.scale != 1
         x = torch.cat([z, z]) if guided else z
-        context = torch.cat([self.cond, self.uncond]) if guided else self.cond
+        context = _joined(cond, uncond) if guided else cond
         output = self._unet(x, torch.full((len(x),), t), context, roles, position(t, self.first_t))
-        if guided:
-            output = output[n:] + self.scale * (output[:n] - output[n:])
-        return output
+        return self.combined(output[:len(z)], output[len(z):]) if guided else output
+
+    def combined(self, cond: torch.Tensor, uncond: torch.Tensor) -> torch.Tensor:
+        """Of what the rows of both sides have."""
+        return uncond + self.scale * (cond - uncond)
 
     def _unet(self, x, timesteps, context, roles, u) -> torch.Tensor:
         unet = self.model.unet
+        if isinstance(context, Mapping):
+            return unet(x, timesteps, context=context["crossattn"], y=context["vector"])
         if self.structure is None:
             return unet(x, timesteps, context=context)
         down, middle = self.structure.residuals(x, timesteps, context, roles, u)
@@ -78,6 +85,13 @@ class GuidedModel:
             del unet.forward
 
 
+def _joined(first: Text, second: Text) -> Text:
+    """The rows of both."""
+    if torch.is_tensor(first):
+        return torch.cat([first, second])
+    return {name: torch.cat([part, second[name]]) for name, part in first.items()}
+
+
 class _Evaluation:
     """See `run.host.Evaluation`. Which rows a ControlNet spares is the structure's to say."""
 
@@ -90,7 +104,7 @@ class _Evaluation:
 
     def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
                 replaced: Replaced | None = None) -> torch.Tensor:
-        return self._guided.predicted(self._z, self.timestep, self._roles)
+        return self._guided.predicted(self._z, self.timestep, self._roles, texts)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:
         return changed_noise(self._z / self.model.schedule.scale(self.sigma), prediction, self.sigma, change)

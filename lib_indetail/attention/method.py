@@ -12,7 +12,9 @@ from lib_indetail.attention.bias import KeysValues
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site, Where
 
-Texts = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor | None]]
+Text = torch.Tensor | Mapping[str, torch.Tensor]
+"""Rows of conditioning: [n, tokens, D], or SDXL's {"crossattn": [n, tokens, D], "vector": [n, V]}."""
+Texts = Callable[[Text, Text | None], tuple[Text, Text | None]]
 
 
 class Method:
@@ -26,8 +28,8 @@ class Method:
     """Text rows [1, tokens, D] by name, of which cross-attention may read (`origins.Text`)."""
     hidden: int = 0
     """So many images are sampled behind those of a batch and not shown. Their rows have the next numbers."""
-    rewritten: Texts | None = None
-    """Of an evaluation's text rows, cond [rows, tokens, D] and uncond (None where it has none), those that stand in
+    rewritten: Callable[[float, Text, Text | None], tuple[Text, Text | None]] | None = None
+    """Of position `u` and an evaluation's text rows, cond and uncond (None where it has none), those that stand in
     their places; None leaves them."""
 
     def plan(self, u: float, row: Row, site: Site) -> Plan | None:

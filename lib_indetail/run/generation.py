@@ -101,9 +101,9 @@ class Generation:
             self._first = evaluation.timestep
         u = position(evaluation.timestep, self._first)
         with self._hooks.evaluation(evaluation.sigma, u, evaluation.rows) as rows:
-            spare = u < self._shared.control_uncond_from
-            prediction = evaluation.predict(spare_uncond=spare, texts=self._method.rewritten,
-                                            replaced=self._hooks.replaced)
+            rewritten = self._method.rewritten
+            prediction = evaluation.predict(spare_uncond=u < self._shared.control_uncond_from,
+                                            texts=rewritten and partial(rewritten, u), replaced=self._hooks.replaced)
             if rows.cond_left > 0:
                 raise CannotAct(LEFT)
             if not self._all_met and self._hooks.unmet:

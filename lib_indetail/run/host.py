@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.attention.method import Texts
+from lib_indetail.attention.method import Text, Texts
 from lib_indetail.attention.rows import Rows
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
@@ -27,8 +27,6 @@ from lib_indetail.noise.schedule import Schedule
 if TYPE_CHECKING:
     from lib_indetail.pictures.placing import Crop
 
-Text = torch.Tensor | Mapping[str, torch.Tensor]
-"""One row of conditioning: [1, tokens, D], or SDXL's {"crossattn": [1, tokens, D], "vector": [1, V]}."""
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of predicted clean latents [n, C, h, w]."""
 Replaced = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lib_indetail.run.host import Texts
+from lib_indetail.run.host import Text, Texts
 
 
 class DenoiserCallback:
@@ -27,9 +27,8 @@ class DenoiserCallback:
             return
         self._params = params
         if self._texts is not None:
-            cond, uncond = self._texts(text_rows(params.text_cond), text_rows(params.text_uncond))
-            params.text_cond = _with_rows(params.text_cond, cond)
-            params.text_uncond = _with_rows(params.text_uncond, uncond)
+            cond, uncond = self._texts(params.text_cond, params.text_uncond)
+            params.text_cond, params.text_uncond = _as(params.text_cond, cond), _as(params.text_uncond, uncond)
 
     def forget(self) -> None:
         self._params = None
@@ -53,11 +52,9 @@ def text_rows(conditioning) -> torch.Tensor | None:
     return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
 
 
-def _with_rows(conditioning, rows: torch.Tensor | None):
-    """The same with other text rows."""
-    if not isinstance(conditioning, dict):
-        return rows
-    return type(conditioning)({**conditioning, "crossattn": rows})
+def _as(conditioning, text: Text | None):
+    """A text in the form that the host has for one."""
+    return type(conditioning)(text) if isinstance(conditioning, dict) else text
 
 
 callback = DenoiserCallback()

@@ -203,10 +203,11 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/texts")
     def texts(body: dict):
         """The text rows of another prompt in the place of every evaluation's cond rows."""
-        def instead(cond, uncond):
+        def instead(u, cond, uncond):
             text = runtime.host.model().text(body["prompt"], Frame(128, 128, 4))
-            rows = text["crossattn"] if isinstance(text, dict) else text
-            return rows.expand(len(cond), -1, -1), uncond
+            if not isinstance(cond, dict):
+                return text.expand(len(cond), -1, -1), uncond
+            return {**cond, "crossattn": text["crossattn"].expand(len(cond["crossattn"]), -1, -1)}, uncond
 
         another_method(rewritten=staticmethod(instead))
         return {}
