@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from lib_indetail.ask.options import OPTIONS
+from lib_indetail.attention.method import Beside
 from lib_indetail.attention.rows import Row, RowCursor, ToldRows
 from lib_indetail.errors import CannotAct
 from lib_indetail.inversion.inverter import ddim_nodes
@@ -109,6 +110,13 @@ class FakePass:
     told: Callable | None = None
     apart: Callable = contextlib.nullcontext
     predictions: list[torch.Tensor] = field(default_factory=list)
+    beside: Sequence[Beside] = ()
+
+    def texts(self, own: Sequence[str], with_prompts: bool = False) -> list[str]:
+        """Of all images: those of the batch have one, or each its own."""
+        own = [own[number % len(own)] for number in range(len(self.batch))]
+        return [*own, *(each.prompt if with_prompts and each.prompt is not None else own[each.like]
+                        for each in self.beside)]
 
     def levels(self, model: FakeModel) -> tuple[list[float], list[float]]:
         sigmas = [model.schedule.sigma(t) for t in self.nodes]
@@ -122,7 +130,8 @@ class FakePass:
         finally:
             self.told, self.apart = None, contextlib.nullcontext
 
-    def sample(self, x: torch.Tensor) -> torch.Tensor:
+    def sample(self, x: torch.Tensor, beside: Sequence[Beside] = ()) -> torch.Tensor:
+        self.beside = beside
         for step, (t, after) in enumerate(zip(self.nodes, [*self.nodes[1:], 0], strict=True)):
             if self.switch_to is not None and step == self.switch_at:
                 self.host.at_work = self.switch_to
@@ -147,9 +156,8 @@ class FakeEvaluation:
     def predict(self, *, spare_uncond: bool = False, texts: Callable | None = None,
                 replaced: Callable | None = None) -> torch.Tensor:
         self.host.spared.append(spare_uncond)
-        cond, uncond = (torch.cat([self.model.text(text, self._pass.frame) for text in of_each])
-                        for of_each in (self._pass.prompts, self._pass.negatives))
-        cond, uncond = (each.expand(len(self._x), -1, -1) for each in (cond, uncond))
+        cond, uncond = (torch.cat([self.model.text(text, self._pass.frame) for text in of_each]) for of_each in (
+            self._pass.texts(self._pass.prompts, True), self._pass.texts(self._pass.negatives)))
         if texts:
             cond, uncond = texts(cond, uncond)
         if self.host.foreign:

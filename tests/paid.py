@@ -166,16 +166,19 @@ def _method(case: Case, strip: list[Between], timesteps: list[float]) -> Interpo
     until = boundary(_interpolated_steps(meta), timesteps)
     early = meta.get("early", meta.get("variant"))
     blend = torch.lerp if meta.get("init", "linear") == "linear" else slerp
-    texts = _text(case, "end"), _text(case, "guide") if meta.get("guide_prompt") else None, blend
+    guided = bool(meta.get("guide_prompt"))
     if meta["kind"] == "ip":
-        return WithImages(case, strip, until, early, *texts)
-    return Interpolation(strip, Phases(NAMES[early], until if until < 1 else 2.0, NAMES[meta.get("late")]), *texts)
+        return WithImages(case, strip, until, early, guided, blend)
+    phases = Phases(NAMES[early], until if until < 1 else 2.0, NAMES[meta.get("late")])
+    return Interpolation(strip, phases, guided, blend)
 
 
 def _sampled(model, case: Case, strip: list[Between], method: Interpolation | None = None) -> Interpolated:
     meta, rows, timesteps = case.meta, len(strip), _timesteps(case)
     method = method or _method(case, strip, timesteps)
-    cond, uncond = _rows(_text(case, "start"), rows), _rows(_text(case, "negative"), rows)
+    between = "guide" if meta.get("guide_prompt") else "start"
+    cond = _joined([_text(case, "start"), *[_text(case, between)] * (rows - 2), *[_text(case, "end")] * (rows > 1)])
+    uncond = _joined([_text(case, "negative")] * rows)
     ends = [case.tensors[f"latents.{name}"].float() for name in ("start", "end")]
     noise = torch.cat([*ends[:1] * (rows - 1), ends[-1 if rows > 1 else 0]])
     calls: list[torch.Tensor] = []
@@ -238,10 +241,10 @@ def _text(case: Case, name: str) -> Text:
     return {"crossattn": text, "vector": torch.cat([case.tensors[f"pooled.{name}"].float(), sizes_embedded(sizes)], 1)}
 
 
-def _rows(text: Text, count: int) -> Text:
-    if torch.is_tensor(text):
-        return text.expand(count, -1, -1)
-    return {name: part.expand(count, *part.shape[1:]) for name, part in text.items()}
+def _joined(texts: list[Text]) -> Text:
+    if torch.is_tensor(texts[0]):
+        return torch.cat(texts)
+    return {name: torch.cat([text[name] for text in texts]) for name in texts[0]}
 
 
 def error(value: torch.Tensor, expected: torch.Tensor) -> float:

@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional as F
 
 from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
-from lib_indetail.attention.method import Text
 from lib_indetail.attention.origins import Extra
 from lib_indetail.attention.sites import Site
 from lib_indetail.methods.interpolation import Between, Interpolation, Phases, Way
@@ -19,11 +18,10 @@ class WithImages(Interpolation):
     """`variant` says how images act beside the text: fused or pure, outer or inner, or "scale_control", where the
     tokens of the end image alone are added, by c, in all rows and steps."""
 
-    def __init__(self, case, strip: list[Between], until: float, variant: str, end: Text, guide: Text | None,
-                 blend: Way):
+    def __init__(self, case, strip: list[Between], until: float, variant: str, guided: bool, blend: Way):
         self._control = variant == "scale_control"
         name = "fused outer" if self._control else variant.replace("_", " ")
-        super().__init__(strip, Phases(name, until if until < 1 else 2.0), end, guide, blend)
+        super().__init__(strip, Phases(name, until if until < 1 else 2.0), guided, blend)
         self._adapter, self._blend_images = _Adapter(case), torch.lerp if blend is torch.lerp else slerp
         self._until, self._scale = until, case.meta["ip_scale"]
         self._inner, self._fused = variant.endswith("inner"), not variant.startswith("pure")

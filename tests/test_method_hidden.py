@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lib_indetail.attention.algebra import Plan, Source, Stratum
+from lib_indetail.attention.method import Beside
 from lib_indetail.attention.origins import OfRow
 from lib_indetail.attention.rows import Row
 from lib_indetail.methods.plans import InDetail
@@ -18,7 +19,7 @@ WISH = {"image": picture(0, 64, 64), **PAPER, "adain": 0}
 class Beside(InDetail):
     """One hidden image, of noise of its own, which the shown ones read in the place of their own keys and values."""
 
-    hidden, reads = 1, True
+    beside, reads = (Beside(),), True
 
     def __init__(self, readers):
         super().__init__(readers)

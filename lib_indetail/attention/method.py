@@ -4,6 +4,7 @@ and the plans that it gives; nothing else has to change."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -17,6 +18,14 @@ Text = torch.Tensor | Mapping[str, torch.Tensor]
 Texts = Callable[[Text, Text | None], tuple[Text, Text | None]]
 
 
+class Beside(NamedTuple):
+    """An image that is sampled with those of a batch: it has the seed and the noise of the image `like`, and its texts,
+    unless it has a `prompt` of its own."""
+
+    like: int = -1
+    prompt: str | None = None
+
+
 class Method:
     """Does nothing. Subclasses change what they need."""
 
@@ -26,8 +35,8 @@ class Method:
     """Rows whose keys and values others read (`origins.OfRow`), in their own call or a later one of an evaluation."""
     texts: Mapping[str, torch.Tensor] = {}
     """Text rows [1, tokens, D] by name, of which cross-attention may read (`origins.Text`)."""
-    hidden: int = 0
-    """So many images are sampled behind those of a batch and not shown. Their rows have the next numbers."""
+    beside: Sequence[Beside] = ()
+    """Images that are sampled behind those of a batch. Their rows have the next numbers."""
     rewritten: Callable[[float, Text, Text | None], tuple[Text, Text | None]] | None = None
     """Of position `u` and an evaluation's text rows, cond and uncond (None where it has none), those that stand in
     their places; None leaves them."""
@@ -41,8 +50,8 @@ class Method:
         return {}
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Initial unit noise of a pass that begins at this level, [images, C, h, w], hidden ones among them. It may be
-        other noise."""
+        """Initial unit noise of a pass that begins at this level, [images, C, h, w], those beside among them. It may
+        be other noise."""
         return x
 
 

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 
 from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
-from lib_indetail.attention.method import Method, Text
+from lib_indetail.attention.method import Beside, Method, Text
 from lib_indetail.attention.origins import Blend, OfRow, Origin
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site, Where
@@ -70,16 +70,15 @@ class Phases:
 
 
 class Interpolation(Method):
-    """`strip` are the images of a batch, hidden ones among them. `end(u)` is the text of the images that end their
-    strips there, `guide` one that stands in the place of the text between (None: the `blend` of both ends'). `starts`
-    is the noise [images, C, h, w] at which each begins that is an end (None: that of the pass)."""
+    """`strip` are the images of a batch, those `beside` among them, each with a text of its own: of an image that is no
+    end the `blend` of its ends' texts stands in that one's place, unless it is `guided` by its own."""
 
     where = Where("self", "all"), Where("cross", "all")
 
-    def __init__(self, strip: Sequence[Between], phases: Phases, end: Text | None = None, guide: Text | None = None,
-                 blend: Way = torch.lerp, starts: torch.Tensor | None = None):
-        self._strip, self._phases, self._end, self._guide = strip, phases, end, guide
-        self._blend, self._starts = blend, starts
+    def __init__(self, strip: Sequence[Between], phases: Phases, guided: bool = False, blend: Way = torch.lerp,
+                 beside: Sequence[Beside] = ()):
+        self._strip, self._phases, self._guided, self._blend = strip, phases, guided, blend
+        self.beside = beside
         self.read_rows = {Row("cond", number) for each in strip for number in (each.first, each.last)}
         self._plans: dict[tuple[Variant, int], Plan | None] = {}
 
@@ -94,27 +93,18 @@ class Interpolation(Method):
         return self._plans[key]
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Noise between that of the ends, row by row of the latent."""
-        ends = x if self._starts is None else self._starts
-        return torch.stack([slerp(ends[each.first], ends[each.last], each.t) for each in self._strip])
+        """Between the ends' noise, row by row of the latent."""
+        return torch.stack([slerp(x[each.first], x[each.last], each.t) for each in self._strip])
 
     def rewritten(self, u: float, cond: Text, uncond: Text | None) -> tuple[Text, Text | None]:
-        return _each(self._texts_between, cond, self._end, self._guide), uncond
+        if self._guided:
+            return cond, uncond
+        if torch.is_tensor(cond):
+            return self._blended(cond), uncond
+        return {name: self._blended(part) for name, part in cond.items()}, uncond
 
-    def _texts_between(self, own: torch.Tensor, end: torch.Tensor | None, guide: torch.Tensor | None) -> torch.Tensor:
-        """[images, ..] of the host's own rows, of which those of an end that has another text are not read."""
-        rows = []
-        for number, each in enumerate(self._strip):
-            first, last = own[each.first], own[each.last] if end is None else end[0].to(own)
-            is_end = number in (each.first, each.last)
-            rows.append((first if number == each.first else last) if is_end else
-                        self._blend(first, last, each.t) if guide is None else guide[0].to(own))
-        return torch.stack(rows)
-
-
-def _each(between: Callable, own: Text, *others: Text | None) -> Text:
-    """The same of each part of a text."""
-    if torch.is_tensor(own):
-        return between(own, *others)
-    return {name: between(part, *(None if other is None else other[name] for other in others))
-            for name, part in own.items()}
+    def _blended(self, rows: torch.Tensor) -> torch.Tensor:
+        """[images, ..]"""
+        return torch.stack([rows[number] if number in (each.first, each.last) else
+                            self._blend(rows[each.first], rows[each.last], each.t)
+                            for number, each in enumerate(self._strip)])

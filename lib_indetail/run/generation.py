@@ -18,7 +18,7 @@ import torch
 
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.hooks import InDetailHooks
-from lib_indetail.attention.method import Method
+from lib_indetail.attention.method import Beside, Method
 from lib_indetail.attention.received import Watcher
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.colour import Colour
@@ -65,9 +65,12 @@ class Generation:
         self._remove()
 
     def widened(self, x: torch.Tensor) -> torch.Tensor:
-        """A pass's latents [n, C, h, w], with the method's hidden ones behind them, as the last one is."""
-        hidden = self._method.hidden
-        return torch.cat([x, x[-1:].expand(hidden, -1, -1, -1)]) if hidden else x
+        """A pass's latents [n, C, h, w], and behind them those of the images that the method wants `beside`."""
+        return torch.cat([x, x[[each.like for each in self.beside]]]) if self.beside else x
+
+    @property
+    def beside(self) -> Sequence[Beside]:
+        return self._method.beside
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""

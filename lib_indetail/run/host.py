@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
-from lib_indetail.attention.method import Text, Texts
+from lib_indetail.attention.method import Beside, Text, Texts
 from lib_indetail.attention.rows import Rows
 from lib_indetail.bank.image_branch import RecordPass
 from lib_indetail.inversion.inverter import Model as Noise
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of predicted clean latents [n, C, h, w]."""
+Sample = Callable[[torch.Tensor, Sequence[Beside]], torch.Tensor]
+"""The host's sampling call, of latents [n, C, h, w], the last of which are images beside those of the pass."""
 Replaced = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Of an attention layer's name, its queries, keys and values, and what somebody has put in the place of its attention,
 all [rows, tokens, C']: what stands there in the end, before the output projection."""
@@ -238,10 +240,10 @@ class Job(Protocol):
     def resize(self, width: int, height: int) -> None:
         """Other pixels for all passes; before the first one begins."""
 
-    def arm(self, run: Callable[[Pass, torch.Tensor, Change], torch.Tensor] | None) -> None:
-        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away. `sample` may
-        be given more latents than there are: those behind are images that are sampled beside, as the last one is. It
-        gives all of them, and `run` those that are shown."""
+    def arm(self, run: Callable[[Pass, torch.Tensor, Sample], torch.Tensor] | None) -> None:
+        """`run(pass, latents, sample)` stands in the place of the next sampling call; None takes it away. `sample` is
+        given latents, and what those are that stand behind the pass's own. It gives all of them, and `run` those that
+        the host shows."""
 
     def made_without_us(self) -> str:
         """Who sampled a batch although nobody came by, in words."""

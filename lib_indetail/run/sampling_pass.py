@@ -11,7 +11,7 @@ import torch
 from lib_indetail.errors import CannotAct, Interrupted
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Change, Host, Job, Model, Pass
+from lib_indetail.run.host import Host, Job, Model, Pass, Sample
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.session import Session
 from lib_indetail.run.wish import Wish
@@ -23,8 +23,7 @@ NO_STRUCTURE = "the task is structure-guided, but no ControlNet unit is active: 
 
 
 class Sampled:
-    """`Sampled(...)(pass, x, sample)` is the host's sampling call `sample(x)` with the session's image prompts. The
-    call may be given more latents than the pass has.
+    """`Sampled(...)(pass, x, sample)` is the host's sampling call with the session's image prompts.
 
     Raises BadPicture and CannotAct; where the person wants it so (`go_on`), it samples without them instead.
     """
@@ -33,7 +32,7 @@ class Sampled:
                  go_on: Callable[[CannotAct], bool]):
         self._host, self._job, self._session, self._preparer, self._go_on = host, job, session, preparer, go_on
 
-    def __call__(self, this: Pass, x: torch.Tensor, sample: Change) -> torch.Tensor:
+    def __call__(self, this: Pass, x: torch.Tensor, sample: Sample) -> torch.Tensor:
         model, wished, prepared = self._host.model(), [], []
         try:
             if self._is_wanted(this):
@@ -46,22 +45,22 @@ class Sampled:
             if prepared and this.from_noise:
                 begun = generation.started(begun, wished[0].sigmas[0])
         except Interrupted:
-            return sample(x)
+            return sample(x, ())
         except CannotAct as error:
             if not self._go_on(error):
                 raise
             prepared = []
         self._session.passed = True
         self._host.tell("sampling")
-        return self._with(this, model, generation, prepared, begun, sample)[:len(x)] if prepared else sample(x)
+        return self._with(this, model, generation, prepared, begun, sample)[:len(x)] if prepared else sample(x, ())
 
     def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
-              sample: Change) -> torch.Tensor:
+              sample: Sample) -> torch.Tensor:
         extras = self._session.extras
         extras.before(self._host, model, prepared, this.title)
         with self._host.keep_free(held(prepared)), generation, \
                 this.evaluations(generation.evaluated, generation.apart):
-            samples = sample(x)
+            samples = sample(x, generation.beside)
         extras.after(prepared, this.title, generation.watch)
         return samples
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from lib_indetail.ask import infotext
+from lib_indetail.attention.method import Beside
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.hosts.webui import replaced_sampling
 from lib_indetail.hosts.webui.more_images import noise_for_more, of_more
@@ -15,13 +17,12 @@ from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.hosts.webui.progress import RestOfJob
 from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.hosts.webui.saying import say
-from lib_indetail.run.host import Change, Pass
+from lib_indetail.run.host import Pass, Sample
 from lib_indetail.run.session import Session
 
 _METHODS = ("sample", "sample_img2img")
 _OURS = "_indetail"
-Run = Callable[[Pass, torch.Tensor, Change], torch.Tensor]
-"""Of a pass, its latents and the host's sampling call, which may be given more of them than the pass has."""
+Run = Callable[[Pass, torch.Tensor, Sample], torch.Tensor]
 
 
 class Job:
@@ -84,17 +85,18 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
     def indetail_sample(p, x, *args, **kwargs):
         disarm(sampler)
 
-        def sample(latents: torch.Tensor) -> torch.Tensor:
-            count, more = len(x), len(latents) - len(x)
-            if not more:
+        this = SamplingPass(p, x, from_noise, kwargs)
+
+        def sample(latents: torch.Tensor, beside: Sequence[Beside] = ()) -> torch.Tensor:
+            if not beside:
                 return original(p, latents, *args, **kwargs)
-            with noise_for_more(p, more):
-                return original(p, latents, *(of_more(each, count, more) for each in args),
-                                **{name: of_more(each, count, more) for name, each in kwargs.items()})
+            more = partial(of_more, count=len(x), beside=beside, encode=this.encoded)
+            with noise_for_more(p, beside):
+                return original(p, latents, *map(more, args), **{name: more(each) for name, each in kwargs.items()})
 
         try:
             with RestOfJob(p.sampler):
-                return run(SamplingPass(p, x, from_noise, kwargs), x, sample)
+                return run(this, x, sample)
         except (BadSetting, BadPicture, CannotAct) as error:
             raise replaced_sampling.refused(p, error) from None
 

@@ -23,6 +23,7 @@ from modules import script_callbacks, scripts, shared
 from safetensors.torch import load_file
 
 from lib_indetail.attention import at_work
+from lib_indetail.attention.method import Beside
 from lib_indetail.errors import InDetailError
 from lib_indetail.hosts.webui.denoiser_callback import callback
 from lib_indetail.hosts.webui.job import Job
@@ -215,7 +216,7 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/hidden")
     def hidden(body: dict):
         """So many images are sampled and not shown."""
-        another_method(hidden=body["images"])
+        another_method(beside=(Beside(),) * body["images"])
         return {}
 
     @app.post("/probe/plain-attention")
