@@ -12,7 +12,7 @@ from lib_indetail.attention.origins import OfRow
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Where
 from lib_indetail.methods import interpolation
-from lib_indetail.methods.interpolation import Between, Interpolation, between
+from lib_indetail.methods.interpolation import Between, Interpolation, Phases, between
 from lib_indetail.noise.slerp import slerp
 from tests import paid
 from tests.official import Case, golden_model
@@ -218,3 +218,13 @@ def test_a_batch_is_its_frames_one_by_one(model):
 
 def interpolation_ts(case: Case) -> list[float]:
     return paid.quantiles(case.meta["size"], paid._beta(case))
+
+
+def test_of_sdxls_vector_the_pooled_text_alone_is_turned():
+    """Its sizes, which stand behind, are those of both ends."""
+    pooled, sizes = torch.tensor([[1.0, 0.0], [9.0, 9.0], [0.0, 1.0]]), torch.tensor([[3.0, 4.0]]).expand(3, -1)
+    cond = {"crossattn": torch.randn(3, 5, 4), "vector": torch.cat([pooled, sizes], 1)}
+    method = Interpolation([Between(0, 2, 0.0), Between(0, 2, 0.5), Between(0, 2, 1.0)], Phases(), blend=slerp)
+    made, _ = method.rewritten(0.0, cond, None)
+    assert made["vector"].tolist() == [[1, 0, 3, 4], pytest.approx([0.5**0.5, 0.5**0.5, 3, 4]), [0, 1, 3, 4]]
+    assert torch.equal(made["crossattn"][1], slerp(cond["crossattn"][0], cond["crossattn"][2], 0.5))

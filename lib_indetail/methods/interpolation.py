@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -100,11 +101,21 @@ class Interpolation(Method):
         if self._guided:
             return cond, uncond
         if torch.is_tensor(cond):
-            return self._blended(cond), uncond
-        return {name: self._blended(part) for name, part in cond.items()}, uncond
+            return self._blended(cond, self._blend), uncond
+        blended = {"crossattn": self._blended(cond["crossattn"], self._blend)}
+        if "vector" in cond:
+            blended["vector"] = self._blended(cond["vector"], partial(_pooled, self._blend))
+        return {**cond, **blended}, uncond
 
-    def _blended(self, rows: torch.Tensor) -> torch.Tensor:
+    def _blended(self, rows: torch.Tensor, blend: Way) -> torch.Tensor:
         """[images, ..]"""
         return torch.stack([rows[number] if number in (each.first, each.last) else
-                            self._blend(rows[each.first], rows[each.last], each.t)
+                            blend(rows[each.first], rows[each.last], each.t)
                             for number, each in enumerate(self._strip)])
+
+
+def _pooled(blend: Way, first: torch.Tensor, last: torch.Tensor, t: float) -> torch.Tensor:
+    """Of SDXL's vectors [V] the pooled text; behind it stand the image's sizes, which both have in common."""
+    different = (first != last).nonzero()
+    text = int(different[-1]) + 1 if len(different) else 0
+    return torch.cat([blend(first[:text], last[:text], t), first[text:]])
