@@ -15,7 +15,7 @@ import torch
 from benchmarks.bounds import bounds, timed
 from benchmarks.results import machine, write
 from benchmarks.work import Work, random_unet
-from lib_indetail.ask.settings import INVERSIONS
+from lib_indetail.ask.reading import INVERSIONS
 
 ALL_LEVELS = {f"cold, {inversion}": inversion for inversion in INVERSIONS}
 

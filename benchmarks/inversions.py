@@ -13,7 +13,8 @@ import torch
 from benchmarks.results import write
 from embedded.checkpoint import LatentDiffusion, load_model
 from embedded.pictures import draw, training_scenes
-from lib_indetail.ask.settings import INVERSIONS, Settings
+from lib_indetail.ask.reading import INVERSIONS
+from lib_indetail.ask.settings import Settings
 from lib_indetail.inversion.inverter import Inverter, ddim_nodes, reconstruction_error
 from lib_indetail.inversion.kinds import prepare_chain
 from lib_indetail.inversion.passes import as_model, plain_pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import torch
@@ -52,7 +53,7 @@ class WithImages(Interpolation):
         text = super().plan(u, row, site)
         if site.kind != "cross" or row.role == "other":
             return text
-        return Plan(*(text or (Stratum((OWN,), 1.0),)), *self._images(u, row))
+        return Plan(*whole(text), *self._images(u, row))
 
     def _images(self, u, row) -> list[Stratum]:
         each, own = self._strip[row.image], Source(Extra(f"{row.role} {row.image}"))
@@ -65,6 +66,11 @@ class WithImages(Interpolation):
         beside = (own,) if self._fused else ()
         return [Stratum((*beside, Source(Extra(f"cond {number}"))), self._scale * amount)
                 for number, amount in ((each.first, 1 - each.coefficient), (each.last, each.coefficient))]
+
+
+def whole(text: Plan | None) -> list[Stratum]:
+    """A plan's strata, beside which others are added that take nothing from them."""
+    return [dataclasses.replace(each, weight=each.share) for each in text or (Stratum((OWN,)),)]
 
 
 class _Adapter:

@@ -88,8 +88,8 @@ def with_meta(**changes):
     return lambda patch, case: case.meta.update(changes)
 
 
-def with_method(**changes):
-    return lambda patch, case: patch.setattr(paid, "Interpolation", type("Wrong", (Interpolation,), changes))
+def at_sites(*where):
+    return lambda patch, case: patch.setattr(interpolation, "EVERYWHERE", where)
 
 
 def with_start(way):
@@ -131,9 +131,9 @@ WRONG = {
     "one step more": with_meta(aid_steps=6), "one step fewer": with_meta(aid_steps=4), "t .49": with_meta(t=0.49),
     "pure outer": with_meta(variant="pure_outer"), "fused inner": with_meta(variant="fused_inner"),
     "pure inner": with_meta(variant="pure_inner"), "none": with_meta(variant="self"),
-    "self-attention alone": with_method(where=(Where("self", "all"),)),
-    "cross-attention alone": with_method(where=(Where("cross", "all"),)),
-    "the decoder alone": with_method(where=(Where("self", "decoder"), Where("cross", "decoder"))),
+    "self-attention alone": at_sites(Where("self", "all")),
+    "cross-attention alone": at_sites(Where("cross", "all")),
+    "the decoder alone": at_sites(Where("self", "decoder"), Where("cross", "decoder")),
     "slerp of whole latents": with_start(whole), "along columns": with_start(along(-2)),
     "along channels": with_start(along(0)), "straight": with_start(torch.lerp), "no guide": unguided,
     "uncond rows too": lambda patch, case: patch.setattr(paid, "Interpolation", OfUncondToo),

@@ -6,13 +6,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
+from lib_indetail.attention.algebra import Plan, Source, Stratum
 from lib_indetail.attention.hooks import InDetailHooks
 from lib_indetail.attention.origins import Extra
 from lib_indetail.attention.rows import Row
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.interpolation import Between, Interpolation, Phases
 from tests.one_site import OneBlock, answered, on_grid, units
+from tests.paid_adapter import whole
 
 TENSORS, META = units("interpolation")
 VARIANTS = "fused_outer", "fused_inner", "pure_outer", "pure_inner"
@@ -33,7 +34,7 @@ class WithTokens(Interpolation):
         own = (Source(Extra("own")),) if self._phases.at(u).startswith("fused") else ()
         tokens = [Stratum((*own, Source(Extra(name))), self._scale * amount)
                   for name, amount in (("first", 1 - c), ("last", c))]
-        return Plan(*(text or (Stratum((OWN,), 1.0),)), *tokens)
+        return Plan(*whole(text), *tokens)
 
 
 def method(variant, coefficients, extra=None, scale=0.0):

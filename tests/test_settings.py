@@ -7,8 +7,9 @@ import reprlib
 
 import pytest
 
+from lib_indetail.ask.reading import QUALITY_SUFFIX
 from lib_indetail.ask.setting_kinds import markdown_table
-from lib_indetail.ask.settings import QUALITY_SUFFIX, TASKS, Settings, preset
+from lib_indetail.ask.settings import TASKS, Settings, preset
 from lib_indetail.errors import BadSetting
 
 FIELDS = {setting.name: setting for setting in dataclasses.fields(Settings)}

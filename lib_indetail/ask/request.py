@@ -49,7 +49,7 @@ class Request:
 
     @property
     def acts(self) -> bool:
-        return self.enabled and bool(self.prompts)
+        return self.enabled and (bool(self.prompts) or self.settings.interpolates)
 
     @classmethod
     def of(cls, args: Sequence[Any], changes: Mapping[str, Any] | None = None,
@@ -69,7 +69,8 @@ class Request:
         (picture, settings), *others = [_of_prompt(prompt, wish["shared"]) for prompt in wish["prompts"] or [{}]]
         settings = Settings.of(settings, task)
         further = _further(others, task)
-        wanted = settings.acts and not (further and is_empty(picture["image"]))
+        alone = not (further or settings.interpolates)
+        wanted = settings.acts and (alone or not is_empty(picture["image"]))
         first = image_prompt(1, settings, picture, wanted)
         return cls(True, first.picture, task, settings, first.take, first.put, further, show, first.notes)
 

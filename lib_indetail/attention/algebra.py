@@ -53,12 +53,13 @@ OWN = Source(Own())
 class Stratum:
     """One attention over the concatenated sources, with a weight.
 
-    The weight is a number, a tensor that broadcasts to [rows, query tokens, 1], or None for the rest:
-    one minus the weights of all other strata. A stratum left without keys has weight 0.
+    The weight is a number, a tensor that broadcasts to [rows, query tokens, 1], or None for this `share` of the rest:
+    of one minus the weights of all other strata. A stratum left without keys has weight 0.
     """
 
     sources: tuple[Source, ...]
     weight: float | PerToken | None = None
+    share: float = 1.0
 
     @property
     def is_plain_own(self) -> bool:
@@ -66,15 +67,16 @@ class Stratum:
 
     @property
     def is_left_out(self) -> bool:
-        return isinstance(self.weight, float | int) and self.weight == 0
+        return (isinstance(self.weight, float | int) and self.weight == 0) or (self.weight is None and self.share == 0)
 
 
 class Plan(tuple[Stratum, ...]):
-    """Strata, of which one at most takes the rest. Raises ValueError for what is no plan."""
+    """Strata; those that take the rest take it whole. Raises ValueError for what is no plan."""
 
     def __new__(cls, *strata: Stratum) -> Plan:
-        if sum(each.weight is None for each in strata) > 1:
-            raise ValueError("two strata of a plan take the rest")
+        shares = [each.share for each in strata if each.weight is None]
+        if shares and abs(sum(shares) - 1) > 1e-6:
+            raise ValueError("the strata of a plan that take the rest take more than all of it, or less")
         if not strata or not all(each.sources for each in strata):
             raise ValueError("a plan has strata, and a stratum has sources")
         if any(isinstance(each.weight, float | int) and not math.isfinite(each.weight) for each in strata):
@@ -109,11 +111,12 @@ def evaluate(plan: Plan, call: Call) -> torch.Tensor:
 
 def terms_of(plan: Plan, call: Call) -> tuple[list[Term], Weight | None]:
     """The strata that take part in a call, and what their weights leave over of 1 (None: nothing)."""
-    there = [(stratum.weight, parts) for stratum in plan
+    there = [(stratum, parts) for stratum in plan
              if not stratum.is_left_out and (parts := _parts(stratum, call)) != []]
-    weights = [None if weight is None else resolve(weight, call.tokens, call.device) for weight, _ in there]
+    weights = [None if each.weight is None else resolve(each.weight, call.tokens, call.device) for each, _ in there]
     rest = 1 - sum(weight for weight in weights if weight is not None)
-    terms = [Term(rest if weight is None else weight, parts) for weight, (_, parts) in zip(weights, there, strict=True)]
+    terms = [Term((rest if each.share == 1 else each.share * rest) if weight is None else weight, parts)
+             for weight, (each, parts) in zip(weights, there, strict=True)]
     is_whole = None in weights or (isinstance(rest, float | int) and abs(rest) < 1e-9)
     return terms, None if is_whole else rest
 

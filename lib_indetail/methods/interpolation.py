@@ -15,20 +15,22 @@ guide may stand in the place of the one between.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import torch
 
-from lib_indetail.attention.algebra import OWN, Plan, Source, Stratum
+from lib_indetail.attention.algebra import PLAIN, Plan, Source, Stratum
 from lib_indetail.attention.method import Beside, Method, Text
-from lib_indetail.attention.origins import Blend, OfRow, Origin
+from lib_indetail.attention.origins import Blend, OfRow, Origin, Own
+from lib_indetail.attention.per_layer import PerLayer
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site, Where
 from lib_indetail.noise.slerp import slerp
 
 Variant = Literal["fused outer", "fused inner", "pure outer", "pure inner", "none"]
+EVERYWHERE = Where("self", "all"), Where("cross", "all")
 Way = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 """first, second, amount: from the first at 0 to the second at 1."""
 
@@ -48,14 +50,38 @@ class Between:
         return self.t if self.attends is None else self.attends
 
 
-def between(variant: Variant, first: Origin, last: Origin, c: float) -> Plan | None:
-    """What an image reads at coefficient c of two origins; None: its own alone."""
+def between(variant: Variant, first: Origin, last: Origin, c: float, within: Plan = PLAIN) -> Plan:
+    """What an image reads at coefficient c of two origins, in the places where the plan `within` has its own keys and
+    values."""
     if variant == "none":
-        return None
-    own = (OWN,) if variant.startswith("fused") else ()
+        return within
+    return Plan(*(made for stratum in within for made in _between(variant, first, last, c, stratum)))
+
+
+def _between(variant: Variant, first: Origin, last: Origin, c: float, stratum: Stratum) -> list[Stratum]:
+    if not any(isinstance(source.origin, Own) for source in stratum.sources):
+        return [stratum]
+    is_fused = variant.startswith("fused")
     if variant.endswith("inner"):
-        return Plan(Stratum((*own, Source(Blend(first, last, c)))))
-    return Plan(Stratum((*own, Source(first)), 1 - c), Stratum((*own, Source(last)), c))
+        return [replace(stratum, sources=_read(stratum, Blend(first, last, c), is_fused))]
+    return [replace(_share(stratum, amount), sources=_read(stratum, end, is_fused))
+            for end, amount in ((first, 1 - c), (last, c))]
+
+
+def _read(stratum: Stratum, origin: Origin, is_fused: bool) -> tuple[Source, ...]:
+    """Its sources, with others behind the own ones or in their places."""
+    return tuple(made for source in stratum.sources for made in (
+        ((source,) if is_fused else ()) + (replace(source, origin=origin),)
+        if isinstance(source.origin, Own) else (source,)))
+
+
+def _share(stratum: Stratum, amount: float) -> Stratum:
+    weight = stratum.weight
+    if weight is None:
+        return replace(stratum, share=amount * stratum.share)
+    if isinstance(weight, PerLayer):
+        return replace(stratum, weight=PerLayer(lambda tokens, device: amount * weight.on(tokens, device)))
+    return replace(stratum, weight=amount * weight)
 
 
 @dataclass(frozen=True)
@@ -72,29 +98,40 @@ class Phases:
 
 class Interpolation(Method):
     """`strip` are the images of a batch, those `beside` among them, each with a text of its own: of an image that is no
-    end the `blend` of its ends' texts stands in that one's place, unless it is `guided` by its own."""
-
-    where = Where("self", "all"), Where("cross", "all")
+    end the `blend` of its ends' texts stands in that one's place, unless it is `guided` by its own. The ends follow the
+    method `main`, and those between read within its plans."""
 
     def __init__(self, strip: Sequence[Between], phases: Phases, guided: bool = False, blend: Way = torch.lerp,
-                 beside: Sequence[Beside] = ()):
+                 beside: Sequence[Beside] = (), main: Method | None = None):
         self._strip, self._phases, self._guided, self._blend = strip, phases, guided, blend
+        self._main = main or Method()
+        self._of_main = self._main.where if main else ()
+        self.where = *EVERYWHERE, *self._of_main
         self.beside = beside
         self.read_rows = {Row("cond", number) for each in strip for number in (each.first, each.last)}
-        self._plans: dict[tuple[Variant, int], Plan | None] = {}
+        self._u: float | None = None
+        self._plans: dict[tuple, Plan | None] = {}
 
     def plan(self, u: float, row: Row, site: Site) -> Plan | None:
-        each, variant = self._strip[row.image], self._phases.at(u)
-        if row.role != "cond" or row.image in (each.first, each.last):
-            return None
-        key = variant, row.image
+        each = self._strip[row.image]
+        main = self._main_plan(u, row._replace(image=each.first), site)
+        variant, is_end = self._phases.at(u), row.image in (each.first, each.last)
+        if row.role != "cond" or is_end or variant == "none" or not any(where.has(site) for where in EVERYWHERE):
+            return main
+        if u != self._u:
+            self._u, self._plans = u, {}
+        key = row.image, main
         if key not in self._plans:
             ends = (OfRow(Row("cond", number)) for number in (each.first, each.last))
-            self._plans[key] = between(variant, *ends, each.coefficient)
+            self._plans[key] = between(variant, *ends, each.coefficient, main or PLAIN)
         return self._plans[key]
+
+    def _main_plan(self, u: float, row: Row, site: Site) -> Plan | None:
+        return self._main.plan(u, row, site) if any(where.has(site) for where in self._of_main) else None
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Between the ends' noise, row by row of the latent."""
+        x = self._main.started(x, sigma)
         return torch.stack([slerp(x[each.first], x[each.last], each.t) for each in self._strip])
 
     def rewritten(self, u: float, cond: Text, uncond: Text | None) -> tuple[Text, Text | None]:

@@ -41,16 +41,16 @@ class Generation:
     `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start. Where another
     model takes over within the pass, `anew` prepares them for it. `go_on(error)` decides whether an evaluation in which
     InDetail cannot act is repeated without it, and all that follow are left alone. Another `method` may stand in the
-    place of the paper's, and `watch` writes down what image prompts receive.
+    place of the paper's, or one `around` it, and `watch` writes down what image prompts receive.
     """
 
     def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
                  anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
-                 method: Method | None = None, watch: Watcher | None = None,
-                 detail: Callable[[Sequence[Prepared]], Detail] = Detail):
+                 method: Method | None = None, around: Callable[[Method], Method] = lambda main: main,
+                 watch: Watcher | None = None, detail: Callable[[Sequence[Prepared]], Detail] = Detail):
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
-        self._anew, self._go_on, self._given, self.watch = anew, go_on, method, watch
+        self._anew, self._go_on, self._given, self._around, self.watch = anew, go_on, method, around, watch
         self._method = self._method_for(model, self._prepared)
         self._first: float | None = FULL_NOISE if from_noise else None
         self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
@@ -138,7 +138,7 @@ class Generation:
         self._model, self._all_met = model, False
 
     def _method_for(self, model: Model, prepared: Sequence[Prepared]) -> Method:
-        return self._given or InDetail([each.reader(model.unet) for each in prepared])
+        return self._around(self._given or InDetail([each.reader(model.unet) for each in prepared]))
 
     def _remove(self) -> None:
         if self._hooks is not None:

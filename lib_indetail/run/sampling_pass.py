@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -14,6 +15,7 @@ from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Host, Job, Model, Pass, Sample
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.session import Session
+from lib_indetail.run.strips import Strips
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import is_wanted_in, wishes
 
@@ -33,26 +35,42 @@ class Sampled:
         self._host, self._job, self._session, self._preparer, self._go_on = host, job, session, preparer, go_on
 
     def __call__(self, this: Pass, x: torch.Tensor, sample: Sample) -> torch.Tensor:
-        model, wished, prepared = self._host.model(), [], []
+        model, wished, prepared, strips = self._host.model(), [], [], None
         try:
             if self._is_wanted(this):
                 model.refuse()
+                strips = self._strips(len(x))
                 wished = wishes(self._session.request, this, model, self._say)
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
-            generation = self._generation(this, model, wished, prepared)
-            begun = generation.widened(x) if prepared else x
-            if prepared and this.from_noise:
-                begun = generation.started(begun, wished[0].sigmas[0])
+            if strips:
+                prepared = [replace(each, images=strips.images(each.images)) for each in prepared]
+            generation = self._generation(this, model, wished, prepared, strips)
+            acts = bool(prepared or strips)
+            begun = generation.widened(x) if acts else x
+            if acts and this.from_noise:
+                begun = generation.started(begun, this.levels(model)[0][0])
         except Interrupted:
             return sample(x, ())
         except CannotAct as error:
             if not self._go_on(error):
                 raise
-            prepared = []
+            acts = False
         self._session.passed = True
         self._host.tell("sampling")
-        return self._with(this, model, generation, prepared, begun, sample)[:len(x)] if prepared else sample(x, ())
+        if not acts:
+            return sample(x, ())
+        samples = self._with(this, model, generation, prepared, begun, sample)
+        return self._shown(strips, samples) if strips else samples[:len(x)]
+
+    def _strips(self, batch: int) -> Strips | None:
+        settings = self._session.request.settings
+        return Strips(settings, batch) if settings.interpolates else None
+
+    def _shown(self, strips: Strips, samples: torch.Tensor) -> torch.Tensor:
+        """The first frame of each strip is the host's own image; the others are kept for it."""
+        self._session.frames = strips.frames(samples)
+        return self._session.frames.latents[:, 0]
 
     def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
               sample: Sample) -> torch.Tensor:
@@ -64,10 +82,12 @@ class Sampled:
         extras.after(prepared, this.title, generation.watch)
         return samples
 
-    def _generation(self, this: Pass, model: Model, wished: Sequence[Wish],
-                    prepared: Sequence[Prepared]) -> Generation:
+    def _generation(self, this: Pass, model: Model, wished: Sequence[Wish], prepared: Sequence[Prepared],
+                    strips: Strips | None) -> Generation:
+        around = {"around": partial(strips.method, strips.phases(this, model))} if strips else {}
         return Generation(model, prepared, self._session.request.settings, from_noise=this.from_noise,
-                          anew=partial(self._anew, wished), go_on=self._go_on, watch=self._session.extras.watcher())
+                          anew=partial(self._anew, wished), go_on=self._go_on, watch=self._session.extras.watcher(),
+                          **around)
 
     def _anew(self, wished: Sequence[Wish], model: Model, prepared: Sequence[Prepared]) -> list[Prepared]:
         return [self._preparer.on_another(model, each, wish) for each, wish in zip(prepared, wished, strict=True)]

@@ -8,13 +8,14 @@ from typing import Any
 
 from lib_indetail.ask.request import Request
 from lib_indetail.run.extras import Extras
+from lib_indetail.run.strips import Frames
 
 
 @dataclass(eq=False)
 class Session:
     """`given` are the arguments that `request` was made of. `passed` says that the batch at hand was sampled through
     us, `claims` that the infotext names us, `skipped` that it goes on without InDetail, `error` why it is refused.
-    `begun` is False while only the arguments were looked at."""
+    `frames` are those of the batch's strips. `begun` is False while only the arguments were looked at."""
 
     given: Sequence[Any] = ()
     request: Request = field(default_factory=Request)
@@ -24,6 +25,7 @@ class Session:
     claims: bool = True
     skipped: bool = False
     error: Exception | None = None
+    frames: Frames | None = None
 
     def is_of(self, given: Sequence[Any]) -> bool:
         """Whether the request was made of these arguments. Long texts are compared by identity first, also within

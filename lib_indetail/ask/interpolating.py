@@ -1,0 +1,131 @@
+"""What is made between two ends: its part of the table of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import reprlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, get_args
+
+from lib_indetail.ask.setting_kinds import choice, number, text, varying
+from lib_indetail.errors import BadSetting
+from lib_indetail.methods.interpolation import Variant
+from lib_indetail.strip.coefficients import Beta, quantiles
+
+OFF, PROMPTS = "off", "prompts"
+KINDS = OFF, PROMPTS
+VARIANTS: dict[str, Variant] = dict(zip(
+    ("layout", "concept", "layout of the ends alone", "concept of the ends alone", "texts alone"),
+    ("fused outer", "fused inner", "pure outer", "pure inner", "none"), strict=True))
+"""What a person chooses, and what the method calls it."""
+assert set(VARIANTS.values()) == set(get_args(Variant))
+EVEN, BETA = "even", "beta"
+LEAST_FRAMES, MOST_FRAMES = 3, 15
+BLENDS = "linear", "spherical"
+TAB = "interpolate"
+"""Where the page has them."""
+
+
+def _of_the_tab(made: dataclasses.Field) -> Any:
+    return dataclasses.field(default=made.default, metadata={**made.metadata, "tab": TAB})
+
+
+def _share(label: str, given: str) -> None:
+    if given and _number(label, given, "0 to 1, or nothing") is None:
+        raise BadSetting(f"must be a number from 0 to 1, or nothing, not {reprlib.repr(given)}.", label, given)
+
+
+def _places(label: str, given: str) -> None:
+    if given not in (EVEN, BETA):
+        placed(label, given)
+
+
+def placed(label: str, given: str) -> list[float]:
+    """A list of one's own. Raises BadSetting."""
+    places = [_number(label, each, f"{EVEN}, {BETA}, or places from 0 to 1") for each in given.split(",")]
+    if not LEAST_FRAMES <= len(places) <= MOST_FRAMES or places[0] != 0 or places[-1] != 1 \
+            or any(a >= b for a, b in pairwise(places)):
+        raise BadSetting(f"must be {EVEN}, {BETA}, or {LEAST_FRAMES} to {MOST_FRAMES} rising places from 0 to 1 such "
+                         f"as 0, 0.4, 1, not {reprlib.repr(given)}.", label, given)
+    return places
+
+
+def _number(label: str, given: str, wanted: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise BadSetting(f"must be {wanted}, not {reprlib.repr(given)}.", label, given)
+    return value
+
+
+@dataclass(frozen=True)
+class Interpolating:
+    """A strip of images. Raises BadSetting for what cannot be, or has no effect."""
+
+    interpolate: str = _of_the_tab(choice(
+        "Interpolate", OFF, KINDS, "InDetail interpolate",
+        "Prompts: instead of one image a strip of them, which goes from the prompt to prompt B. The ends are as they "
+        "would be alone; those between read the attention of both. No image prompt is needed."))
+    prompt_b: str = _of_the_tab(text(
+        "Prompt B", "", "InDetail prompt B",
+        "What the last image of the strip shows. Empty: the same as the prompt."))
+    guide_prompt: str = _of_the_tab(text(
+        "Guide prompt", "", "InDetail guide prompt",
+        "What the images between show, in the place of a blend of both texts. Those next to the ends may jump then."))
+    frames: int = _of_the_tab(number(
+        "Frames", 5, LEAST_FRAMES, MOST_FRAMES, 1, "InDetail frames",
+        "How many images a strip has, with both ends. They are made together, as a batch of so many."))
+    frame_at: str = _of_the_tab(varying(
+        "One frame at", "", _share, ("",), "InDetail t",
+        "This image of the strip alone, from 0 (the prompt) to 1 (prompt B). It is made with the two ends beside it, "
+        "which are not shown. Empty: the whole strip.", beside="0 .. 1"))
+    between: str = _of_the_tab(choice(
+        "Between", "layout", tuple(VARIANTS), "InDetail between",
+        "Layout: what the image finds at either end is blended, so that places move. Concept: what there is to find is "
+        "blended, so that things merge. Of the ends alone: without what the image has itself. Texts alone: attention "
+        "is left as it is."))
+    interpolated_share: float = _of_the_tab(number(
+        "Interpolated share", 0.5, 0.0, 1.0, 0.05, "InDetail interpolated share",
+        "In this share of the steps, from the first on, the ends are read; after it each image has its own attention "
+        "alone. SDXL likes 1."))
+    places: str = _of_the_tab(varying(
+        "Places", EVEN, _places, (EVEN, BETA), "InDetail places",
+        "Where the frames lie between the ends: even, at the quantiles of a Beta distribution, or a list of one's own "
+        "such as 0, 0.4, 0.5, 1.", beside="places"))
+    places_alpha: float = _of_the_tab(number(
+        "Beta: alpha", 6.0, 1.0, 50.0, 0.5, "InDetail places alpha",
+        "With places beta: the larger it is, the nearer the frames lie to prompt B."))
+    places_beta: float = _of_the_tab(number(
+        "Beta: beta", 3.0, 1.0, 50.0, 0.5, "InDetail places beta",
+        "With places beta: the larger it is, the nearer the frames lie to the prompt."))
+    text_blend: str = _of_the_tab(choice(
+        "Text blend", "linear", BLENDS, "InDetail text blend",
+        "How the texts of the images between are blended: linear, or spherical, token by token."))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.interpolates and self.guide_prompt and self.variant.startswith("pure") and self.interpolated_share == 1:
+            raise BadSetting(f"has no effect where images between read {self.between} in all steps: choose another "
+                             "way, or a smaller share.", "Guide prompt", self.guide_prompt)
+
+    @property
+    def interpolates(self) -> bool:
+        return self.interpolate != OFF
+
+    @property
+    def variant(self) -> Variant:
+        return VARIANTS[self.between]
+
+    @property
+    def frames_at(self) -> list[float]:
+        """t of the frames that are shown, ascending."""
+        if self.frame_at:
+            return [float(self.frame_at)]
+        if self.places == EVEN:
+            return quantiles(self.frames)
+        if self.places == BETA:
+            return quantiles(self.frames, Beta(self.places_alpha, self.places_beta))
+        return placed("Places", self.places)
