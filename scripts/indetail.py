@@ -9,7 +9,7 @@ TITLE, FOLDER = "InDetail", "InDetail folder"
 WHY_NOT = why_not()
 
 if not WHY_NOT:
-    from lib_indetail.hosts.webui import results
+    from lib_indetail.hosts.webui import frames, results
     from lib_indetail.hosts.webui.denoiser_callback import callback
     from lib_indetail.hosts.webui.job import Job
     from lib_indetail.hosts.webui.options import add_options
@@ -65,6 +65,10 @@ class InDetailScript(scripts.Script):
     def postprocess_batch(self, p, *args, **kwargs):
         if not WHY_NOT:
             runtime.end_batch(Job(p))
+
+    def postprocess_batch_list(self, p, pp, *args, **kwargs):
+        if not WHY_NOT and (strips := runtime.frames(Job(p))):
+            pp.images = frames.show(p, list(pp.images), strips)
 
     def postprocess(self, p, processed, *args):
         if not WHY_NOT:

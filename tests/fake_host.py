@@ -21,7 +21,7 @@ import torch
 from lib_indetail.ask.options import OPTIONS
 from lib_indetail.attention.method import Beside
 from lib_indetail.attention.rows import Row, RowCursor, ToldRows
-from lib_indetail.errors import CannotAct
+from lib_indetail.errors import BadSetting, CannotAct
 from lib_indetail.inversion.inverter import ddim_nodes
 from lib_indetail.inversion.passes import as_model
 from lib_indetail.noise.schedule import changed_noise, stepped_as_shown
@@ -117,6 +117,10 @@ class FakePass:
         own = [own[number % len(own)] for number in range(len(self.batch))]
         return [*own, *(each.prompt if with_prompts and each.prompt is not None else own[each.like]
                         for each in self.beside)]
+
+    def refuse_beside(self, label: str, prompt: str) -> None:
+        if "AND" in prompt:
+            raise BadSetting("must be without AND.", label, prompt)
 
     def levels(self, model: FakeModel) -> tuple[list[float], list[float]]:
         sigmas = [model.schedule.sigma(t) for t in self.nodes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from lib_indetail.pictures.convert import picture_hash
 
 PREFIX = "InDetail "
 VERSION, IMAGE, TASK, NOT_ACTING = "InDetail version", "InDetail image", "InDetail task", "InDetail skipped"
+ROWS = "InDetail rows"
+"""In how many rows an image was made with others: in as many it comes back bit for bit on the same machine."""
 _MASKS = {"reference_mask": "InDetail reference mask", "output_mask": "InDetail output mask"}
 _TABLE = {setting.metadata["infotext"]: setting for setting in dataclasses.fields(Settings)}
 _OF_FURTHER = {label: setting for label, setting in _TABLE.items() if setting.name not in SHARED}
@@ -37,8 +39,15 @@ def _labelled(label: str, number: int) -> str:
 _PICTURES = {number: {name: _labelled(label, number) for name, label in {"image": IMAGE, **_MASKS}.items()}
              for number in FURTHER} | {1: {"image": IMAGE, **_MASKS}}
 """Labels of the hashes of each picture and its masks."""
-LABELS = (VERSION, TASK, NOT_ACTING, *_TABLE, *(label for labels in _PICTURES.values() for label in labels.values()),
+_PLACE = Settings.__dataclass_fields__["frame_at"].metadata["infotext"]
+LABELS = (VERSION, TASK, NOT_ACTING, ROWS, *_TABLE,
+          *(label for labels in _PICTURES.values() for label in labels.values()),
           *(_labelled(label, number) for number in FURTHER for label in _OF_FURTHER))
+
+
+def of_frames(ts: Sequence[float], rows: int) -> dict[str, list[float | int]]:
+    """What goes there beside of the frames of a strip, by label: of each its own."""
+    return {_PLACE: [round(t, 8) for t in ts], ROWS: [rows] * len(ts)}
 
 
 def written(request: Request) -> dict[str, str | float | int]:

@@ -31,7 +31,9 @@ class Settings(Interpolating, Reading):
         return cls(**{**preset(task), **values})
 
 
-SHARED = ("guidance", "passes", "control_uncond_from", "spread", "inpaint_reference", "colour_until")
+INTERPOLATING = tuple(setting.name for setting in dataclasses.fields(Interpolating))
+"""What says what is made between two ends."""
+SHARED = ("guidance", "passes", "control_uncond_from", "spread", "inpaint_reference", "colour_until", *INTERPOLATING)
 """What holds for a whole generation; of several pictures each may have all others for itself."""
 
 TASKS: dict[str, dict[str, Any]] = {

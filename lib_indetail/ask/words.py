@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib_indetail.ask.page_order import FURTHER
 
 IMAGE_PROMPT, RECONSTRUCTION, TASK, SHOW, REPORT = "Image prompt", "Reconstruction", "Task", "Show", "Report"
+INTERPOLATE = "Interpolate"
 MASKS, ADVANCED, MORE = "Masks", "Advanced", "More image prompts"
 PREVIEW, FORGET, COPY = "Preview inversion", "Forget prepared image prompts", "Copy for a report"
 SEND = "Send image to InDetail as its image prompt."

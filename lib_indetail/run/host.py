@@ -152,6 +152,9 @@ class Pass(Protocol):
     def has_structure(self) -> bool:
         """Whether a ControlNet gives one."""
 
+    def refuse_beside(self, label: str, prompt: str) -> None:
+        """Raises BadSetting, with the label, for a prompt that images beside the pass's own cannot have."""
+
     def levels(self, model: Model) -> tuple[list[float], list[float]]:
         """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another
         takes its place."""

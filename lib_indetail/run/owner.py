@@ -23,6 +23,7 @@ from lib_indetail.run.plotted import Plotted
 from lib_indetail.run.recent_sentences import Told
 from lib_indetail.run.sampling_pass import Sampled
 from lib_indetail.run.session import Session, copied
+from lib_indetail.run.strips import Frames
 
 logger = logging.getLogger(__name__)
 CHAINS, KEPT, PRESETS = "indetail_chains", "indetail_kept", "indetail_presets.json"
@@ -111,6 +112,17 @@ class Owner:
             session.claims = False
             why = f" ({session.error})" if session.error else ""
             job.say(f"{job.made_without_us()}{why}", logging.WARNING)
+
+    def frames(self, job: Job) -> Frames | None:
+        """Of the batch that was sampled, if it has strips; before its infotexts are written, which then have a line for
+        each frame."""
+        session = _begun(job)
+        frames = session and session.frames
+        if frames:
+            session.frames = None
+            job.add({label: values * len(frames.latents)
+                     for label, values in infotext.of_frames(frames.ts, frames.rows).items()})
+        return frames
 
     def finish(self, job: Job) -> dict[str, Image.Image]:
         """When a generation has ended: its extra pictures, by title."""

@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from lib_indetail.errors import CannotAct, Interrupted
+from lib_indetail.errors import BadSetting, CannotAct, Interrupted
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Host, Job, Model, Pass, Sample
@@ -39,7 +39,7 @@ class Sampled:
         try:
             if self._is_wanted(this):
                 model.refuse()
-                strips = self._strips(len(x))
+                strips = self._strips(this, len(x))
                 wished = wishes(self._session.request, this, model, self._say)
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
@@ -63,9 +63,15 @@ class Sampled:
         samples = self._with(this, model, generation, prepared, begun, sample)
         return self._shown(strips, samples) if strips else samples[:len(x)]
 
-    def _strips(self, batch: int) -> Strips | None:
+    def _strips(self, this: Pass, batch: int) -> Strips | None:
         settings = self._session.request.settings
-        return Strips(settings, batch) if settings.interpolates else None
+        if not settings.interpolates:
+            return None
+        if not this.from_noise or this.title:
+            raise BadSetting("makes strips in txt2img alone, without hires fix.", "Interpolate", settings.interpolate)
+        for label, prompt in (("Prompt B", settings.prompt_b), ("Guide prompt", settings.guide_prompt)):
+            this.refuse_beside(label, prompt)
+        return Strips(settings, batch)
 
     def _shown(self, strips: Strips, samples: torch.Tensor) -> torch.Tensor:
         """The first frame of each strip is the host's own image; the others are kept for it."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from PIL import Image
 
 from lib_indetail.ask import words
 from lib_indetail.ask.forms import DEFAULT_TASK
-from lib_indetail.errors import BadPicture
+from lib_indetail.ask.settings import Settings
+from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.pictures.opening import decoded
 from lib_indetail.pictures.placing import crop_loss
 from lib_indetail.run.cached_preparation import crop_warning
@@ -40,25 +42,27 @@ def sizes_with(number: int, picture: Image.Image | str | None, sizes: Sizes) -> 
 def plan_text(enabled: bool, sizes: Sizes | None = None, strength: float = 1, resize: str = "crop",
               width: float = 0, height: float = 0, task: str = DEFAULT_TASK,
               in_the_way: Callable[[], str | None] = lambda: None,
-              room: Callable[[Collection[int]], str] = lambda numbers: "") -> str:
+              room: Callable[[Collection[int]], str] = lambda numbers: "", strip: str = "") -> str:
     """What the next generation will do, or why it will do nothing. `sizes` are what `size_of` gives for each picture
     that there is, `strength` is the first one's; `in_the_way` tells what keeps InDetail from acting at all, `room` what
-    the pictures of these numbers will need (see `room_text` and `detail_text`)."""
+    the pictures of these numbers will need (see `room_text` and `detail_text`), `strip` what is made between two ends
+    (see `strip_text`)."""
     is_refused = isinstance((sizes or {}).get(1), str)
     if not enabled:
         return line(words.OFF, is_refused=is_refused)
     acting = {number: size for number, size in sorted((sizes or {}).items()) if strength or number > 1}
-    if not strength and not acting:
+    if not strength and not acting and not strip:
         return line(words.STRENGTH_ZERO)
     conflict = in_the_way()
     if conflict:
         return line(conflict, "error")
     if not acting:
-        return line(words.NO_PICTURE, "warning")
+        return line(strip, "ready") if strip else line(words.NO_PICTURE, "warning")
     for number, size in acting.items():
         if isinstance(size, str):
             return line(size if number == 1 else f"Image prompt {number}: {size}", "error", is_refused)
-    return _going_to_invert(acting, int(width), int(height), resize, ADVICE.get(task, "") + room(acting))
+    more = ADVICE.get(task, "") + room(acting) + (strip and f" {strip}")
+    return _going_to_invert(acting, int(width), int(height), resize, more)
 
 
 def room_text(need: Need, room: int) -> str:
@@ -71,6 +75,20 @@ def room_text(need: Need, room: int) -> str:
     if not room:
         return f" It needs {takes}; none are kept, each is made while sampling."
     return f" It needs {takes}; main memory keeps {_size(room)} of them, the others are made while sampling."
+
+
+def strip_text(settings: Mapping[str, Any]) -> str:
+    """What will be made between two ends, or why it cannot be."""
+    try:
+        wish = Settings.of(settings)
+    except BadSetting as error:
+        return str(error)
+    if not wish.interpolates:
+        return ""
+    ends = "from the prompt to prompt B" if wish.prompt_b else "from the prompt to itself: write a prompt B"
+    if wish.frame_at:
+        return f"One image at {wish.frame_at} of the way {ends}, with both ends beside it."
+    return f"A strip of {len(wish.frames_at)} images {ends}, for each image of the batch."
 
 
 def detail_text(patches: int) -> str:

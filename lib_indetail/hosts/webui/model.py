@@ -70,22 +70,27 @@ class WebuiModel:
         return sd_samplers_common.samples_to_images_tensor(latents.to(devices.dtype_vae), 0, self.sd_model).float()
 
     def text(self, prompt: str, frame: Frame) -> Text:
-        """Without extra networks' tags. What the host notes down about textual inversions and emphasis while encoding
-        is put back."""
-        prompt = first_part(prompt)
+        """Without extra networks' tags."""
+        cond = self._encoded(prompt_parser.get_learned_conditioning, first_part(prompt), frame)[0][0].cond
+        if isinstance(cond, dict):
+            return {name: value[None] for name, value in cond.items()}
+        return cond[None]
+
+    def whole_text(self, prompt: str, frame: Frame) -> prompt_parser.MulticondLearnedConditioning:
+        """As a sampler is handed it, for all steps, without extra networks' tags."""
+        bare, _ = extra_networks.parse_prompt(prompt)
+        return self._encoded(prompt_parser.get_multicond_learned_conditioning, bare, frame)
+
+    def _encoded(self, encode: Callable, prompt: str, frame: Frame) -> Any:
+        """What the host notes down about textual inversions and emphasis meanwhile is put back."""
         hijack = sd_hijack.model_hijack
         noted = dict(hijack.extra_generation_params), list(hijack.comments)
         try:
             with devices.autocast():
                 conditioning = prompt_parser.SdConditioning([prompt], width=frame.width, height=frame.height)
-                schedule = prompt_parser.get_learned_conditioning(self.sd_model, conditioning, frame.steps,
-                                                                   frame.hires_steps)[0]
+                return encode(self.sd_model, conditioning, frame.steps, frame.hires_steps)
         finally:
             hijack.extra_generation_params, hijack.comments = noted
-        cond = schedule[0].cond
-        if isinstance(cond, dict):
-            return {name: value[None] for name, value in cond.items()}
-        return cond[None]
 
     def tokens(self, prompt: str) -> list[Token]:
         return tokens(self.sd_model, first_part(prompt))

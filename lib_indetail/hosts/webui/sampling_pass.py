@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from modules import processing, sd_samplers_common, shared
+from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.hosts.webui.model import WebuiModel
+from lib_indetail.hosts.webui.prompts_beside import refuse_networks, refuse_parts
 from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.noise.schedule import NoiseSchedule
 from lib_indetail.pictures.placing import Crop
@@ -67,6 +69,18 @@ class SamplingPass:
     @property
     def has_structure(self) -> bool:
         return runtime.host.has_structure(self._p)
+
+    def refuse_beside(self, label: str, prompt: str) -> None:
+        refuse_parts("Prompt", self.prompts)
+        refuse_parts(label, [self._styled(prompt)])
+        refuse_networks(label, self._styled(prompt), self._p.extra_network_data)
+
+    def _styled(self, prompt: str) -> str:
+        return shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
+
+    def encoded(self, prompt: str) -> MulticondLearnedConditioning:
+        """For all steps."""
+        return runtime.host.model().whole_text(self._styled(prompt), self.frame)
 
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""

@@ -14,13 +14,13 @@ from modules.ui_components import FormRow
 from lib_indetail.ask import words
 from lib_indetail.ask.forms import DEFAULT_TASK
 from lib_indetail.ask.page_order import SETTINGS
-from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.ask.settings import INTERPOLATING, TASKS, Settings
 from lib_indetail.pictures.opening import readable
 
 TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
 ADVANCED = [name for name in SETTINGS if TABLE[name].metadata["advanced"]]
 QUIET = dict(queue=False, show_progress=False)
-BASIC = [name for name in SETTINGS if name not in ADVANCED]
+BASIC = [name for name in SETTINGS if name not in (*ADVANCED, *INTERPOLATING)]
 
 
 def controls(names: Collection[str], elem_id: Callable[[str], str],

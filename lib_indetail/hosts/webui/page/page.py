@@ -14,7 +14,7 @@ from modules.ui_components import InputAccordion, ToolButton
 from lib_indetail.ask import words
 from lib_indetail.ask.page_order import ALWAYS_OWN, FURTHER, IF_OWN, POSITIONS, SETTINGS, numbered
 from lib_indetail.ask.request import SHOWN
-from lib_indetail.ask.settings import TASKS, Settings
+from lib_indetail.ask.settings import INTERPOLATING, TASKS, Settings
 from lib_indetail.hosts.webui import foreseen
 from lib_indetail.hosts.webui.page import pasting
 from lib_indetail.hosts.webui.page.controls import ADVANCED, BASIC, QUIET, TABLE, controls, hints, task_values
@@ -32,7 +32,17 @@ from lib_indetail.hosts.webui.page.preview import preview
 from lib_indetail.hosts.webui.page.report import report
 from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.run.needed import need, patches
-from lib_indetail.run.status import Sizes, detail_text, kept_text, last_run, plan_text, room_text, sizes_with
+from lib_indetail.run.status import (
+    Sizes,
+    detail_text,
+    kept_text,
+    last_run,
+    line,
+    plan_text,
+    room_text,
+    sizes_with,
+    strip_text,
+)
 
 logger = logging.getLogger(__name__)
 TABS = ("txt2img", "img2img")
@@ -81,34 +91,42 @@ class Page:
         task = runtime.host.option("indetail_task")
         task = task if task in TASKS else next(iter(TASKS))
         with InputAccordion(False, label="InDetail", elem_id=elem_id("enabled")) as self.enabled:
-            with gr.Row():
-                self.picture = PictureField(label=words.IMAGE_PROMPT, type="pil", image_mode=None, source="upload",
-                                            height=PICTURE_HEIGHT, elem_id=elem_id("image"))
-                self.reconstruction = gr.Image(label=words.RECONSTRUCTION, visible=False, interactive=False,
-                                               height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
-            self.sizes = gr.State({})
-            self.plan = gr.HTML(plan_text(False), elem_id=elem_id("plan"), elem_classes="indetail")
-            self.notice = gr.HTML("", elem_id=elem_id("notice"), elem_classes="indetail")
-            self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
-            self.task = gr.Radio(list(TASKS), value=task, label=words.TASK, elem_id=elem_id("task"))
-            self.presets = PresetControls(elem_id)
-            self.settings = controls(BASIC, elem_id, task)
-            with gr.Accordion(words.MASKS, open=False, elem_id=elem_id("masks")):
-                self.masks, self._paint = masks(elem_id)
-            self.further = FurtherPictures(elem_id)
-            with gr.Accordion(words.ADVANCED, open=False, elem_id=elem_id("advanced")):
-                self.settings |= controls(ADVANCED, elem_id, task)
-                self.try_inversion = gr.Button(words.PREVIEW, size="sm", elem_id=elem_id("preview"))
-                self.show = gr.CheckboxGroup(list(SHOWN), label=words.SHOW, elem_id=elem_id("show"))
-                self.kept = gr.HTML(_kept, elem_id=elem_id("kept"), elem_classes="indetail")
-                self.forget = gr.Button(words.FORGET, size="sm", elem_id=elem_id("forget"))
-                self.copy_report = gr.Button(words.COPY, size="sm", elem_id=elem_id("copy_report"))
-                self.report = gr.Textbox(label=words.REPORT, lines=8, max_lines=12, visible=False, interactive=True,
-                                         elem_id=elem_id("report"))
+            with gr.Tabs(elem_id=elem_id("tabs")):
+                with gr.Tab(words.IMAGE_PROMPT, elem_id=elem_id("tab_image_prompt")):
+                    self._build_image_prompt(elem_id, task)
+                with gr.Tab(words.INTERPOLATE, elem_id=elem_id("tab_interpolate"), visible=tab == "txt2img"):
+                    self.settings |= controls(INTERPOLATING, elem_id, task)
+                    self.strip = gr.HTML("", elem_id=elem_id("strip"), elem_classes="indetail")
             gr.HTML(hints(elem_id, _help()), visible=True, elem_id=elem_id("hints"), elem_classes="indetail-hidden")
             self.pasted = gr.Textbox("", elem_id=elem_id("pasted"), elem_classes="indetail-hidden", show_label=False)
         for unsaved in (self.picture, self.reconstruction, self.task, self.pasted, self.report):
             unsaved.do_not_save_to_config = True
+
+    def _build_image_prompt(self, elem_id: Callable[[str], str], task: str) -> None:
+        with gr.Row():
+            self.picture = PictureField(label=words.IMAGE_PROMPT, type="pil", image_mode=None, source="upload",
+                                        height=PICTURE_HEIGHT, elem_id=elem_id("image"))
+            self.reconstruction = gr.Image(label=words.RECONSTRUCTION, visible=False, interactive=False,
+                                           height=PICTURE_HEIGHT, elem_id=elem_id("reconstruction"))
+        self.sizes = gr.State({})
+        self.plan = gr.HTML(plan_text(False), elem_id=elem_id("plan"), elem_classes="indetail")
+        self.notice = gr.HTML("", elem_id=elem_id("notice"), elem_classes="indetail")
+        self.last = gr.HTML("", elem_id=elem_id("last"), elem_classes="indetail")
+        self.task = gr.Radio(list(TASKS), value=task, label=words.TASK, elem_id=elem_id("task"))
+        self.presets = PresetControls(elem_id)
+        self.settings = controls(BASIC, elem_id, task)
+        with gr.Accordion(words.MASKS, open=False, elem_id=elem_id("masks")):
+            self.masks, self._paint = masks(elem_id)
+        self.further = FurtherPictures(elem_id)
+        with gr.Accordion(words.ADVANCED, open=False, elem_id=elem_id("advanced")):
+            self.settings |= controls(ADVANCED, elem_id, task)
+            self.try_inversion = gr.Button(words.PREVIEW, size="sm", elem_id=elem_id("preview"))
+            self.show = gr.CheckboxGroup(list(SHOWN), label=words.SHOW, elem_id=elem_id("show"))
+            self.kept = gr.HTML(_kept, elem_id=elem_id("kept"), elem_classes="indetail")
+            self.forget = gr.Button(words.FORGET, size="sm", elem_id=elem_id("forget"))
+            self.copy_report = gr.Button(words.COPY, size="sm", elem_id=elem_id("copy_report"))
+            self.report = gr.Textbox(label=words.REPORT, lines=8, max_lines=12, visible=False, interactive=True,
+                                     elem_id=elem_id("report"))
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -164,9 +182,9 @@ class Page:
     def _wire_plan(self, host: dict[str, gr.components.Component]) -> None:
         of_the_host = {name: host[name] for name in foreseen.CONTROLS if name in host}
         inputs = [self.enabled, self.sizes, self.settings["strength"], self.settings["resize"], self.task]
-        planning = dict(fn=partial(_planned, self.tab, list(of_the_host)), outputs=self.plan, **QUIET,
+        planning = dict(fn=partial(_planned, self.tab, list(of_the_host)), outputs=[self.plan, self.strip], **QUIET,
                         inputs=[*inputs, *self._in_order, *of_the_host.values()])
-        inputs += [*of_the_host.values(), *(self.settings[name] for name in NEED)]
+        inputs += [*of_the_host.values(), *(self.settings[name] for name in (*NEED, *INTERPOLATING))]
         for number in (1, *FURTHER):
             picture = self._fields[numbered("image", number)]
             picture.change(partial(sizes_with, number), [picture, self.sizes], self.sizes,
@@ -177,12 +195,15 @@ class Page:
 
 
 def _planned(tab: str, names: Sequence[str], enabled: bool, sizes: Sizes, strength: float, resize: str, task: str,
-             *values: Any) -> str:
-    """`values` are those of all settings, and behind them those of the host's controls of these names."""
+             *values: Any) -> tuple[str, str]:
+    """What the page says of the next generation, and of its strips. `values` are those of all settings, and behind them
+    those of the host's controls of these names."""
     settings, host = dict(zip(SETTINGS, values, strict=False)), dict(zip(names, values[len(SETTINGS):], strict=True))
-    return plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task,
+    strip = strip_text(settings) if enabled and tab == "txt2img" else ""
+    plan = plan_text(enabled, sizes, strength, resize, host["width"], host["height"], task,
                      runtime.host.standing_conflict,
-                     lambda numbers: _room(tab, host, {**settings, **TASKS.get(task, {})}, numbers))
+                     lambda numbers: _room(tab, host, {**settings, **TASKS.get(task, {})}, numbers), strip)
+    return plan, strip and line(strip, "ready")
 
 
 def _room(tab: str, host: Mapping[str, Any], settings: Mapping[str, Any], numbers: Collection[int]) -> str:

@@ -1,0 +1,153 @@
+"""A strip of images in one sampling call: its ends are what they would be alone, and how rows are sent does not
+matter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lib_indetail.errors import BadSetting
+from tests.fake_host import PAPER, FakeHost
+from tests.frozen.wishes import picture
+from tests.paid import error
+
+STRIP = {"interpolate": "prompts", "prompt_b": "a heart", "frames": 4}
+
+
+@pytest.fixture
+def host(tmp_path):
+    return FakeHost(tmp_path)
+
+
+def strips(host, image=None, seeds=(1,), prompts=("a star",), **changes):
+    """[strips, frames, C, h, w]"""
+    prompt = {"image": image, **PAPER} if image else {}
+    made = host.generate({"prompts": [prompt], "shared": {**STRIP, **changes}}, seeds=seeds, prompts=prompts)
+    frames = host.owner.frames(made.job)
+    assert torch.equal(frames.latents[:, 0], made.latents[0]) and frames.latents.shape[1] == len(frames.ts)
+    return frames.latents
+
+
+def plain(host, prompt, seeds=(1,), image=None):
+    wish = [{"image": image, **PAPER}] if image else []
+    return host.generate(*wish, seeds=seeds, prompts=[prompt]).latents[0]
+
+
+@pytest.mark.parametrize("changes", [{}, {"between": "concept"}, {"between": "layout of the ends alone"},
+                                     {"guide_prompt": "a moon"}, {"frames": 3}, {"interpolated_share": 1}])
+def test_ends_are_what_they_would_be_alone_and_between_they_are_not(host, changes):
+    made = strips(host, seeds=(1, 2), **changes)
+    for end, prompt in ((0, "a star"), (-1, "a heart")):
+        assert error(made[:, end], plain(host, prompt, (1, 2))) < 1e-5
+    assert all(error(made[:, number], made[:, end]) > 1e-2 for number in range(1, made.shape[1] - 1) for end in (0, -1))
+
+
+def test_texts_alone_is_no_step_of_interpolation(host):
+    assert error(strips(host, between="texts alone"), strips(host, interpolated_share=0)) < 1e-6
+    assert error(strips(host, between="texts alone")[:, 1], strips(host)[:, 1]) > 1e-2
+
+
+def test_a_share_of_the_steps_is_counted_in_steps(host):
+    """Of four steps the same two at a half and a little more, three at three quarters."""
+    half, more, three = (strips(host, interpolated_share=share)[:, 1] for share in (0.5, 0.55, 0.75))
+    assert torch.equal(half, more) and error(half, three) > 1e-3
+
+
+@pytest.mark.parametrize("ways", [{"rows_a_call": 1}, {"rows_a_call": 3}, {"tells": True},
+                                  {"rows_a_call": 2, "tells": True}])
+def test_however_rows_are_sent(host, ways):
+    whole = strips(host, seeds=(1, 2))
+    for name, value in ways.items():
+        setattr(host, name, value)
+    assert error(strips(host, seeds=(1, 2)), whole) < 1e-4
+
+
+def test_each_image_of_a_batch_has_a_strip_of_its_own(host):
+    both = strips(host, seeds=(1, 2))
+    for number, seed in enumerate((1, 2)):
+        assert error(both[number:number + 1], strips(host, seeds=(seed,))) < 1e-4
+
+
+@pytest.mark.parametrize("t", ["0", "0.3333333333333333", "1"])
+def test_one_frame_alone_is_that_of_the_strip(host, t):
+    whole = strips(host, seeds=(1, 2))
+    assert error(strips(host, seeds=(1, 2), frame_at=t)[:, 0], whole[:, round(3 * float(t))]) < 1e-4
+
+
+def test_places_are_where_they_are_wanted(host):
+    made = host.generate({"shared": {**STRIP, "places": "0, 0.25, 1"}})
+    frames = host.owner.frames(made.job)
+    assert frames.ts == [0, 0.25, 1] and frames.rows == 3
+    assert host.owner.frames(made.job) is None
+    beta = host.generate({"shared": {**STRIP, "places": "beta", "places_alpha": 3}})
+    assert host.owner.frames(beta.job).ts == pytest.approx([0, 0.40913, 0.59087, 1], abs=1e-4)
+
+
+def test_the_infotext_says_of_each_frame_where_it_is(host):
+    made = host.generate({"shared": STRIP}, seeds=(1, 2))
+    assert made.job.lines["InDetail frames"] == 4 and "InDetail t" not in made.job.lines
+    host.owner.frames(made.job)
+    assert made.job.lines["InDetail t"] == [0, 0.33333333, 0.66666667, 1] * 2
+    assert made.job.lines["InDetail rows"] == [8] * 8
+
+
+@pytest.mark.parametrize("changes", [{}, {"between": "concept"}, {"between": "layout of the ends alone"}])
+def test_with_an_image_prompt_the_ends_are_those_of_the_image_prompt(host, changes):
+    image = picture(0, 64, 64)
+    made = strips(host, image, seeds=(1, 2), inversion_text="empty", **changes)
+    for end, prompt in ((0, "a star"), (-1, "a heart")):
+        alone = host.generate({"image": image, **PAPER, "inversion_text": "empty"}, seeds=(1, 2), prompts=[prompt])
+        assert error(made[:, end], alone.latents[0]) < 1e-4
+    without = strips(host, seeds=(1, 2), **changes)
+    assert error(made[:, 1], without[:, 1]) > 1e-2
+    assert all(error(made[:, 1], made[:, end]) > 1e-2 for end in (0, -1))
+
+
+def test_an_image_prompt_for_one_image_of_a_batch_is_for_its_whole_strip(host):
+    image, other = picture(0, 64, 64), picture(1, 64, 64)
+    wish = {"prompts": [{"image": image, **PAPER}, {"image": other, **PAPER}],
+            "shared": {**STRIP, "spread": "one per image", "inversion_text": "empty"}}
+    both = host.owner.frames(host.generate(wish, seeds=(1, 2), prompts=["a star"]).job).latents
+    for number, (seed, each) in enumerate(((1, image), (2, other))):
+        alone = strips(host, each, seeds=(seed,), inversion_text="empty")
+        assert error(both[number:number + 1], alone) < 1e-3
+
+
+def test_nothing_is_left_behind(host):
+    before = plain(host, "a star")
+    strips(host)
+    assert torch.equal(plain(host, "a star"), before)
+    assert not any(module._forward_hooks or module._forward_pre_hooks
+                   for name, module in host.loaded.unet.named_modules() if name)
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"frames": 2}, "Frames must be a whole number from 3 to 15, not 2."),
+    ({"frames": 16}, "Frames must be a whole number from 3 to 15, not 16."),
+    ({"frame_at": "1.5"}, "One frame at must be 0 to 1, or nothing, not '1.5'."),
+    ({"frame_at": "half"}, "One frame at must be 0 to 1, or nothing, not 'half'."),
+    ({"places": "0, 0.5"}, "Places must be even, beta, or 3 to 15 rising places"),
+    ({"places": "0, 0.5, 0.4, 1"}, "Places must be even, beta, or 3 to 15 rising places"),
+    ({"places": "0, x, 1"}, "Places must be even, beta, or places from 0 to 1, not ' x'."),
+    ({"between": "concept of the ends alone", "interpolated_share": 1, "guide_prompt": "a moon"},
+     "Guide prompt has no effect where images between read concept of the ends alone in all steps"),
+    ({"interpolate": "morph"}, "Interpolate must be one of off, prompts")])
+def test_what_cannot_be_is_said_before_anything_is_sampled(host, changes, said):
+    made = host.generate({"shared": {**STRIP, **changes}})
+    assert said in str(made.job.refused) and not made.latents
+
+
+@pytest.mark.parametrize(("changes", "passes", "said"), [
+    ({"prompt_b": "a AND b"}, {}, "Prompt B must be without AND"),
+    ({"guide_prompt": "a AND b"}, {}, "Guide prompt must be without AND"),
+    ({}, {"from_noise": False}, "Interpolate makes strips in txt2img alone, without hires fix."),
+    ({}, {"title": "first pass"}, "Interpolate makes strips in txt2img alone, without hires fix.")])
+def test_what_a_pass_cannot_have_is_refused_before_it_is_sampled(host, changes, passes, said):
+    with pytest.raises(BadSetting, match=said):
+        host.generate({"shared": {**STRIP, **changes}}, passes=[passes])
+    assert not host.rows_answered
+
+
+def test_switched_off_it_asks_for_an_image_prompt_as_before(host):
+    refused = host.generate({"shared": {**STRIP, "interpolate": "off"}}).job.refused
+    assert "InDetail is on but has no image prompt" in str(refused)

@@ -1,0 +1,136 @@
+"""Strips of images between two prompts, as the host makes, saves and names them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.webui.host import difference, paper
+from tests.webui.test_off import KINDS
+from tests.webui.test_rows import LONG
+
+STRIP = {"interpolate": "prompts", "prompt_b": "a heart", "frames": 4}
+
+
+def made(host, image=None, wish=None, **fields) -> list[bytes]:
+    prompts = [{"image": image, **paper(20), "inversion_text": "empty"}] if image else []
+    return host.make(indetail={"prompts": prompts, "shared": {**STRIP, **(wish or {})}}, **fields)
+
+
+def infotexts(host, wish=None, **fields) -> list[str]:
+    import json
+    status, answer = host.ask(indetail={"shared": {**STRIP, **(wish or {})}}, **fields)
+    assert status == 200, answer
+    return json.loads(answer["info"])["infotexts"]
+
+
+def refusal(host, wish, **fields) -> str:
+    status, answer = host.ask(indetail={"shared": {**STRIP, **wish}}, **fields)
+    assert status == 422, answer
+    return answer["errors"]
+
+
+def check_ends(host, strip, **fields):
+    """Both are ordinary images, and nothing between them is."""
+    prompt_b = fields.pop("prompt_b", "a heart")
+    first, = host.make(**fields)
+    last, = host.make(**{**fields, "prompt": prompt_b})
+    assert difference(strip[0], first) <= 1 and difference(strip[-1], last) <= 1
+    assert all(difference(each, end) > 20 for each in strip[1:-1] for end in (first, last))
+
+
+@pytest.mark.parametrize("between", ["layout", "concept", "layout of the ends alone", "concept of the ends alone"])
+def test_the_ends_are_ordinary_images(host, between):
+    check_ends(host, made(host, wish={"between": between}))
+    assert host.get("/probe/state")[1]["hooks"] == 0
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun", "LCM"])
+def test_under_samplers_of_every_kind(host, sampler):
+    check_ends(host, made(host, sampler_name=sampler), sampler_name=sampler)
+
+
+def test_batch_size_and_count_give_strips_of_the_next_seeds(host):
+    counted = {"batch_size": 2, "n_iter": 2}
+    whole = made(host, **counted)
+    assert len(whole) == 16
+    for number in range(4):
+        alone = made(host, seed=7 + number)
+        assert max(difference(*pair) for pair in zip(whole[4 * number:4 * number + 4], alone, strict=True)) <= 1
+    said = infotexts(host, **counted)
+    assert [int(re.search(r"Seed: (\d+)", text)[1]) for text in said] == [7] * 4 + [8] * 4 + [9] * 4 + [10] * 4
+    places = [re.search(r"InDetail t: ([\d.]+)", text)[1] for text in said]
+    assert places == ["0.0", "0.33333333", "0.66666667", "1.0"] * 4
+    assert all("InDetail rows: 8" in text for text in said)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_frames_own_infotext_makes_it_again(host, number):
+    whole, said = made(host), infotexts(host)[number]
+    t = re.search(r"InDetail t: ([\d.]+)", said)[1]
+    again, = made(host, wish={"frame_at": t})
+    assert difference(again, whole[number]) <= 1
+    assert f"InDetail t: {t}" in infotexts(host, {"frame_at": t})[0]
+
+
+@pytest.mark.parametrize("options", [{"batch_cond_uncond": False}, {"pad_cond_uncond": True}])
+def test_however_the_host_sends_rows(host, options):
+    whole = made(host)
+    host.options(**options)
+    assert max(difference(*pair) for pair in zip(made(host), whole, strict=True)) <= 1
+
+
+def test_a_longer_prompt_b(host):
+    check_ends(host, made(host, wish={"prompt_b": LONG}, prompt=f"a star, {LONG}"), prompt=f"a star, {LONG}",
+               prompt_b=LONG)
+    strip = made(host, wish={"prompt_b": f"a heart, {LONG}"})
+    last, = host.make(prompt=f"a heart, {LONG}")
+    assert difference(strip[-1], last) <= 1
+
+
+def test_prompts_are_edited_and_weighed_in_prompt_b_too(host):
+    edited = "[a heart:a circle:0.5]"
+    check_ends(host, made(host, wish={"prompt_b": edited}), prompt_b=edited)
+    weighed = "(a heart:1.4)"
+    check_ends(host, made(host, wish={"prompt_b": weighed}), prompt_b=weighed)
+
+
+def test_styles_are_applied_to_prompt_b(host):
+    plain = made(host)
+    guided = made(host, wish={"guide_prompt": "a circle"})
+    assert difference(plain[1], guided[1]) > 20 and difference(plain[0], guided[0]) <= 1
+
+
+def test_beside_an_image_prompt_the_ends_are_those_of_the_image_prompt(host, picture):
+    strip = made(host, picture)
+    for end, prompt in ((0, "a star"), (-1, "a heart")):
+        alone, = host.make(prompt=prompt, indetail={"image": picture, **paper(20), "inversion_text": "empty"})
+        assert difference(strip[end], alone) <= 1
+    assert difference(strip[1], made(host)[1]) > 20
+
+
+@pytest.mark.parametrize(("wish", "fields", "said"), [
+    ({"prompt_b": "a heart AND red"}, {}, "Prompt B must be without AND"),
+    ({}, {"prompt": "a star AND red"}, "Prompt must be without AND"),
+    ({"guide_prompt": "<lora:other:1> a heart"}, {}, "Guide prompt has <lora:other:1>, which the prompt itself lacks"),
+    ({"frames": 2}, {}, "Frames must be a whole number from 3 to 15, not 2"),
+    ({}, KINDS["hires"], "Interpolate makes strips in txt2img alone, without hires fix")])
+def test_what_cannot_be_is_refused_in_one_sentence(host, wish, fields, said):
+    fields = {name: value for name, value in fields.items() if name != "mode"}
+    assert said in refusal(host, wish, **fields)
+    assert not host.get("/probe/state")[1]["calls"]
+
+
+def test_after_strips_everything_is_as_before(host):
+    before = host.make()
+    made(host)
+    assert host.make() == before
+    assert host.get("/probe/state")[1]["hooks"] == 0
+
+
+def test_interrupted_it_is_the_hosts_interruption(host):
+    host.post("/probe/then", {"after": 3, "what": "interrupted"})
+    assert len(made(host)) in (1, 4)
+    host.post("/probe/reset")
+    assert host.make() and host.get("/probe/state")[1]["hooks"] == 0
