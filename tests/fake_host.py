@@ -118,6 +118,9 @@ class FakePass:
         return [*own, *(each.prompt if with_prompts and each.prompt is not None else own[each.like]
                         for each in self.beside)]
 
+    def styled(self, prompt: str) -> str:
+        return prompt
+
     def refuse_beside(self, label: str, prompt: str) -> None:
         if "AND" in prompt:
             raise BadSetting("must be without AND.", label, prompt)

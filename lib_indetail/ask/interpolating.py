@@ -13,8 +13,10 @@ from lib_indetail.errors import BadSetting
 from lib_indetail.methods.interpolation import Variant
 from lib_indetail.strip.coefficients import Beta, quantiles
 
-OFF, PROMPTS = "off", "prompts"
-KINDS = OFF, PROMPTS
+OFF, PROMPTS, IMAGE_PROMPTS, MORPH, IMAGE_STRENGTH = "off", "prompts", "image prompts", "morph", "image strength"
+KINDS = OFF, PROMPTS, IMAGE_PROMPTS, MORPH, IMAGE_STRENGTH
+PICTURES = {IMAGE_PROMPTS: 2, MORPH: 2, IMAGE_STRENGTH: 1}
+"""How many image prompts the ends of a kind have."""
 VARIANTS: dict[str, Variant] = dict(zip(
     ("layout", "concept", "layout of the ends alone", "concept of the ends alone", "texts alone"),
     ("fused outer", "fused inner", "pure outer", "pure inner", "none"), strict=True))
@@ -67,8 +69,10 @@ class Interpolating:
 
     interpolate: str = _of_the_tab(choice(
         "Interpolate", OFF, KINDS, "InDetail interpolate",
-        "Prompts: instead of one image a strip of them, which goes from the prompt to prompt B. The ends are as they "
-        "would be alone; those between read the attention of both. No image prompt is needed."))
+        "Instead of one image a strip of them. Prompts: from the prompt to prompt B, without any image prompt or with "
+        "it on all. Image prompts: from the first one to the second. Morph: the same, from the first picture itself to "
+        "the second. Image strength: from the text alone to the whole image prompt. The ends are as they would be "
+        "alone."))
     prompt_b: str = _of_the_tab(text(
         "Prompt B", "", "InDetail prompt B",
         "What the last image of the strip shows. Empty: the same as the prompt."))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_indetail.ask.forms import DEFAULT_TASK, nested
 from lib_indetail.ask.image_prompt import ImagePrompt, image_prompt, is_empty
+from lib_indetail.ask.interpolating import PICTURES
 from lib_indetail.ask.page_order import PICTURE
 from lib_indetail.ask.presets import Presets
 from lib_indetail.ask.setting_kinds import truth
@@ -72,7 +73,21 @@ class Request:
         alone = not (further or settings.interpolates)
         wanted = settings.acts and (alone or not is_empty(picture["image"]))
         first = image_prompt(1, settings, picture, wanted)
-        return cls(True, first.picture, task, settings, first.take, first.put, further, show, first.notes)
+        made = cls(True, first.picture, task, settings, first.take, first.put, further, show, first.notes)
+        _refuse_ends(made)
+        return made
+
+
+def _refuse_ends(request: Request) -> None:
+    """Where a strip's ends are pictures there are just as many."""
+    kind = request.settings.interpolate
+    wanted, there = PICTURES.get(kind), len(request.prompts)
+    if wanted not in (None, there):
+        takes = "two image prompts, from the first to the second" if wanted == 2 else "one image prompt"
+        raise BadSetting(f"{kind} takes {takes}; there {'is' if there == 1 else 'are'} {there or 'none'}.",
+                         "Interpolate:", kind)
+    if wanted and any(each.settings.side == "negative" for each in request.prompts):
+        raise BadSetting(f"{kind} goes between image prompts of the positive side.", "Interpolate:", kind)
 
 
 def _shown(given: Any) -> tuple[str, ...]:

@@ -93,6 +93,14 @@ class Plan(tuple[Stratum, ...]):
 PLAIN = Plan(Stratum((OWN,)))
 
 
+class Mixture(tuple[tuple[float, Plan], ...]):
+    """sum_i share_i plan_i, of plans that are each whole in themselves."""
+
+    @property
+    def banks(self) -> list[str]:
+        return list(dict.fromkeys(bank for _, plan in self for bank in plan.banks))
+
+
 @dataclass(frozen=True, eq=False)
 class Term:
     """One stratum in a call: w_j, and the sources whose keys are left, gathered; None for plain own ones, whose answer
@@ -102,15 +110,17 @@ class Term:
     parts: list[tuple[Source, Gathered]] | None
 
 
-def evaluate(plan: Plan, call: Call) -> torch.Tensor:
+def evaluate(plan: Plan | Mixture, call: Call) -> torch.Tensor:
     """The site's answer under a plan, [rows, tokens, C], where the call is: before its output projection or behind."""
     terms, rest = terms_of(plan, call)
     answers = [(term.weight, _answer(term, call)) for term in terms]
     return _weighted_sum([*answers, *([] if rest is None else [(rest, call.entered.nothing())])])
 
 
-def terms_of(plan: Plan, call: Call) -> tuple[list[Term], Weight | None]:
+def terms_of(plan: Plan | Mixture, call: Call) -> tuple[list[Term], Weight | None]:
     """The strata that take part in a call, and what their weights leave over of 1 (None: nothing)."""
+    if isinstance(plan, Mixture):
+        return _terms_of_all(plan, call)
     there = [(stratum, parts) for stratum in plan
              if not stratum.is_left_out and (parts := _parts(stratum, call)) != []]
     weights = [None if each.weight is None else resolve(each.weight, call.tokens, call.device) for each, _ in there]
@@ -119,6 +129,18 @@ def terms_of(plan: Plan, call: Call) -> tuple[list[Term], Weight | None]:
              for weight, (each, parts) in zip(weights, there, strict=True)]
     is_whole = None in weights or (isinstance(rest, float | int) and abs(rest) < 1e-9)
     return terms, None if is_whole else rest
+
+
+def _terms_of_all(mixture: Mixture, call: Call) -> tuple[list[Term], Weight | None]:
+    """Those of all its plans; rows attend to themselves once."""
+    own, others, left = [], [], []
+    for share, plan in mixture:
+        terms, rest = terms_of(plan, call)
+        left += [] if rest is None else [share * rest]
+        for term in terms:
+            (own if term.parts is None else others).append(Term(share * term.weight, term.parts))
+    merged = [Term(sum(term.weight for term in own), None)] if own else []
+    return merged + others, sum(left) if left else None
 
 
 def _parts(stratum: Stratum, call: Call) -> list[tuple[Source, Gathered]] | None:

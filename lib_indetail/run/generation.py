@@ -23,7 +23,7 @@ from lib_indetail.attention.received import Watcher
 from lib_indetail.errors import CannotAct
 from lib_indetail.methods.colour import Colour
 from lib_indetail.methods.detail import Detail
-from lib_indetail.methods.plans import InDetail
+from lib_indetail.methods.plans import InDetail, Reader
 from lib_indetail.methods.tint import tint_all
 from lib_indetail.noise.finite import ADAIN, still_finite
 from lib_indetail.noise.window import FULL_NOISE, position
@@ -41,19 +41,22 @@ class Generation:
     `from_noise` says that the pass starts from pure noise; otherwise its first evaluation is its start. Where another
     model takes over within the pass, `anew` prepares them for it. `go_on(error)` decides whether an evaluation in which
     InDetail cannot act is repeated without it, and all that follow are left alone. Another `method` may stand in the
-    place of the paper's, or one `around` it, and `watch` writes down what image prompts receive.
+    place of the paper's, or one `of_readers`; others than `prepared` may be `acting` on latents; `watch` writes down
+    what image prompts receive.
     """
 
     def __init__(self, model: Model, prepared: Sequence[Prepared], shared: Settings, *, from_noise: bool = True,
                  anew: Anew | None = None, go_on: Callable[[CannotAct], bool] = lambda error: False,
-                 method: Method | None = None, around: Callable[[Method], Method] = lambda main: main,
-                 watch: Watcher | None = None, detail: Callable[[Sequence[Prepared]], Detail] = Detail):
+                 method: Method | None = None, of_readers: Callable[[Sequence[Reader]], Method] | None = None,
+                 acting: Sequence[Prepared] | None = None, watch: Watcher | None = None,
+                 detail: Callable[[Sequence[Prepared]], Detail] = Detail):
         self._model = self._begun_with = model
         self._prepared, self._shared = list(prepared), shared
-        self._anew, self._go_on, self._given, self._around, self.watch = anew, go_on, method, around, watch
+        self._anew, self._go_on, self._given, self._of_readers, self.watch = anew, go_on, method, of_readers, watch
         self._method = self._method_for(model, self._prepared)
         self._first: float | None = FULL_NOISE if from_noise else None
-        self._colour, self._detail = Colour(self._prepared, shared.colour_until), detail(self._prepared)
+        self._on_latents = self._prepared if acting is None else acting
+        self._colour, self._detail = Colour(self._on_latents, shared.colour_until), detail(self._on_latents)
         self._hooks: InDetailHooks | None = None
         self._all_met = False
 
@@ -75,7 +78,7 @@ class Generation:
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
         x = self._method.started(x, sigma)
-        tinted = tint_all(x, self._prepared, lambda each: each.chain.shown(self._model.schedule)(sigma),
+        tinted = tint_all(x, self._on_latents, lambda each: each.chain.shown(self._model.schedule)(sigma),
                           lambda settings: settings.strength_at(settings.start) * settings.adain)
         return still_finite(x, tinted, ADAIN)
 
@@ -138,7 +141,7 @@ class Generation:
         self._model, self._all_met = model, False
 
     def _method_for(self, model: Model, prepared: Sequence[Prepared]) -> Method:
-        return self._around(self._given or InDetail([each.reader(model.unet) for each in prepared]))
+        return self._given or (self._of_readers or InDetail)([each.reader(model.unet) for each in prepared])
 
     def _remove(self) -> None:
         if self._hooks is not None:

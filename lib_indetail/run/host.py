@@ -152,6 +152,9 @@ class Pass(Protocol):
     def has_structure(self) -> bool:
         """Whether a ControlNet gives one."""
 
+    def styled(self, prompt: str) -> str:
+        """A prompt with what the host adds to those of the pass."""
+
     def refuse_beside(self, label: str, prompt: str) -> None:
         """Raises BadSetting, with the label, for a prompt that images beside the pass's own cannot have."""
 

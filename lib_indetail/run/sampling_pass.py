@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
 
+from lib_indetail.ask.interpolating import MORPH
 from lib_indetail.errors import BadSetting, CannotAct, Interrupted
 from lib_indetail.run.cached_preparation import Preparer
+from lib_indetail.run.extras import reconstruction
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Host, Job, Model, Pass, Sample
 from lib_indetail.run.prepared import Prepared
@@ -44,7 +45,7 @@ class Sampled:
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
             if strips:
-                prepared = [replace(each, images=strips.images(each.images)) for each in prepared]
+                prepared, ends = strips.reading(prepared), self._ends(strips, model, prepared)
             generation = self._generation(this, model, wished, prepared, strips)
             acts = bool(prepared or strips)
             begun = generation.widened(x) if acts else x
@@ -61,7 +62,7 @@ class Sampled:
         if not acts:
             return sample(x, ())
         samples = self._with(this, model, generation, prepared, begun, sample)
-        return self._shown(strips, samples) if strips else samples[:len(x)]
+        return self._shown(strips, samples, ends) if strips else samples[:len(x)]
 
     def _strips(self, this: Pass, batch: int) -> Strips | None:
         settings = self._session.request.settings
@@ -73,9 +74,15 @@ class Sampled:
             this.refuse_beside(label, prompt)
         return Strips(settings, batch)
 
-    def _shown(self, strips: Strips, samples: torch.Tensor) -> torch.Tensor:
+    def _ends(self, strips: Strips, model: Model, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
+        """What a morph's strips begin and end with: the pictures, as the model makes them."""
+        if strips.kind != MORPH:
+            return []
+        return [reconstruction(self._host, model, each)[1] for each in prepared]
+
+    def _shown(self, strips: Strips, samples: torch.Tensor, ends: Sequence[torch.Tensor]) -> torch.Tensor:
         """The first frame of each strip is the host's own image; the others are kept for it."""
-        self._session.frames = strips.frames(samples)
+        self._session.frames = strips.frames(samples, ends)
         return self._session.frames.latents[:, 0]
 
     def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
@@ -90,7 +97,8 @@ class Sampled:
 
     def _generation(self, this: Pass, model: Model, wished: Sequence[Wish], prepared: Sequence[Prepared],
                     strips: Strips | None) -> Generation:
-        around = {"around": partial(strips.method, strips.phases(this, model))} if strips else {}
+        around = {"of_readers": partial(strips.method, strips.phases(this, model), model, prepared),
+                  "acting": strips.acting(prepared)} if strips else {}
         return Generation(model, prepared, self._session.request.settings, from_noise=this.from_noise,
                           anew=partial(self._anew, wished), go_on=self._go_on, watch=self._session.extras.watcher(),
                           **around)

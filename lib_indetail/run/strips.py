@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from lib_indetail.ask.interpolating import IMAGE_STRENGTH, MORPH, PROMPTS
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.method import Beside, Method
+from lib_indetail.methods.between_pictures import BetweenPictures
 from lib_indetail.methods.interpolation import Between, Interpolation, Phases
+from lib_indetail.methods.plans import InDetail, Reader
 from lib_indetail.noise.slerp import slerp
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.host import Model, Pass
+from lib_indetail.run.prepared import Prepared
 
 ALWAYS = 2.0
 """A position that no evaluation reaches."""
@@ -33,16 +37,37 @@ class Strips:
     between find both ends there in whatever parts rows are sent; then those between, strip by strip."""
 
     def __init__(self, settings: Settings, batch: int):
-        self._settings, self._batch = settings, batch
+        self._settings, self._batch, self.kind = settings, batch, settings.interpolate
         self.ts = settings.frames_at
-        self._inner = [t for t in self.ts if 0 < t < 1]
+        inner = [t for t in self.ts if 0 < t < 1]
         self.beside = [Beside(strip, settings.prompt_b or None) for strip in range(batch)]
-        self.beside += [Beside(strip, settings.guide_prompt or None) for strip in range(batch) for _ in self._inner]
+        self.beside += [Beside(strip, settings.guide_prompt or None) for strip in range(batch) for _ in inner]
+        ends = [(strip, t) for t in (0.0, 1.0) for strip in range(batch)]
+        self._images = [*ends, *((strip, t) for strip in range(batch) for t in inner)]
 
-    def method(self, phases: Phases, main: Method) -> Interpolation:
+    def reading(self, prepared: Sequence[Prepared]) -> list[Prepared]:
+        """Image prompts as attention reads them: for the whole strip of an image, what is for that image."""
+        return [replace(each, images=self._like(each.images)) for each in prepared]
+
+    def acting(self, prepared: Sequence[Prepared]) -> list[Prepared]:
+        """As they act on latents: between two pictures each by its share."""
+        if self.kind == PROMPTS:
+            return list(prepared)
+        return [replace(each, settings=self._by_share(each.settings, share), images=frozenset({number}))
+                for number, (_, t) in enumerate(self._images) for each, share in self._shares(prepared, t) if share]
+
+    def method(self, phases: Phases, model: Model, prepared: Sequence[Prepared], readers: Sequence[Reader]) -> Method:
         settings = self._settings
-        blend = slerp if settings.text_blend == "spherical" else torch.lerp
-        return Interpolation(self._between(), phases, bool(settings.guide_prompt), blend, self.beside, main)
+        strip = [Between(image, self._batch + image, t) for image, t in self._images]
+        common = dict(guided=bool(settings.guide_prompt), beside=self.beside,
+                      blend=slerp if settings.text_blend == "spherical" else torch.lerp)
+        if self.kind == PROMPTS:
+            return Interpolation(strip, phases, main=InDetail(readers), **common)
+        shown = [each.chain.shown(model.schedule) for each in prepared] if self.kind == MORPH else ()
+        is_strength = self.kind == IMAGE_STRENGTH
+        ends = (Method(), InDetail(readers)) if is_strength else map(InDetail, (readers[:1], readers[1:]))
+        return BetweenPictures(strip, phases, *ends, texts=bool(settings.prompt_b), **common,
+                               starts=(lambda sigma: tuple(at(sigma) for at in shown)) if shown else None)
 
     def phases(self, this: Pass, model: Model) -> Phases:
         """The first steps, up to the position between the last of them and the next."""
@@ -52,24 +77,24 @@ class Strips:
         ends = [position(model.schedule.timestep(sigma), first) for sigma in sigmas[max(0, steps - 1):steps + 1]]
         return Phases(self._settings.variant, 0.0 if not steps else ALWAYS if steps == len(sigmas) else sum(ends) / 2)
 
-    def images(self, of_batch: frozenset[int] | None) -> frozenset[int] | None:
-        """Numbers of images of the batch, and of those that are like them."""
-        if of_batch is None:
+    def frames(self, latents: torch.Tensor, ends: Sequence[torch.Tensor] = ()) -> Frames:
+        """Of all that was sampled; `ends` [1, C, h, w] stand in the place of both ends."""
+        numbers = [[self._images.index((strip, t)) for t in self.ts] for strip in range(self._batch)]
+        made = torch.stack([latents[each] for each in numbers])
+        for place, t in enumerate(self.ts):
+            if ends and t in (0, 1):
+                made[:, place] = ends[int(t)].to(made)
+        return Frames(made, self.ts, len(latents))
+
+    def _like(self, images: frozenset[int] | None) -> frozenset[int] | None:
+        if images is None or self.kind != PROMPTS:
             return None
-        return of_batch | {number for number, each in enumerate(self.beside, self._batch) if each.like in of_batch}
+        return frozenset(number for number, (strip, _) in enumerate(self._images) if strip in images)
 
-    def frames(self, latents: torch.Tensor) -> Frames:
-        """Of all that was sampled."""
-        numbers = [[self._number(strip, t) for t in self.ts] for strip in range(self._batch)]
-        return Frames(torch.stack([latents[each] for each in numbers]), self.ts, len(latents))
+    def _shares(self, prepared: Sequence[Prepared], t: float) -> list[tuple[Prepared, float]]:
+        return list(zip(prepared, [t] if self.kind == IMAGE_STRENGTH else [1 - t, t], strict=True))
 
-    def _between(self) -> list[Between]:
-        strips = range(self._batch)
-        ends = [Between(strip, self._batch + strip, t) for t in (0.0, 1.0) for strip in strips]
-        return ends + [Between(strip, self._batch + strip, t) for strip in strips for t in self._inner]
-
-    def _number(self, strip: int, t: float) -> int:
-        """Among the images that are sampled."""
-        if t in (0, 1):
-            return strip + self._batch * int(t)
-        return 2 * self._batch + strip * len(self._inner) + self._inner.index(t)
+    def _by_share(self, settings: Settings, share: float) -> Settings:
+        """Weights beyond 1 count as 1 where a picture acts alone. What begins between inversions has their noise."""
+        changes = {"adain": 0.0} if self.kind == MORPH else {}
+        return replace(settings, weight=share * min(1.0, settings.weight), **changes)

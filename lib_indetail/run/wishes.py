@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 
 from lib_indetail.ask.image_prompt import ImagePrompt
+from lib_indetail.ask.interpolating import PICTURES
 from lib_indetail.ask.request import Request
 from lib_indetail.ask.settings import Settings
 from lib_indetail.pictures.placing import Crop, Placed, cell_means, part_of, placed
@@ -46,13 +47,21 @@ def wishes(request: Request, this: Pass, model: Model, say: Callable[[str], None
     shown = this.inpainted if request.settings.inpaint_reference == "same part" else None
     made: list[Pictured] = []
     for prompt, images in _spread(request, this):
-        texts = this.negatives if prompt.settings.side == "negative" else this.prompts
+        texts = _texts_of(prompt, request, this)
         if len(set(texts)) > 1 and not made:
             say(DIFFERENT)
         made.append(Pictured(settings=prompt.settings, text=texts[0], frame=this.frame, number=prompt.number,
                              sigmas=tuple(sigmas), own=tuple(own), from_noise=this.from_noise, images=images,
                              prompt=prompt, shown=shown, made=this.inpainted))
     return made
+
+
+def _texts_of(prompt: ImagePrompt, request: Request, this: Pass) -> Sequence[str]:
+    """Of the images that read it; of a picture at the other end of strips that end's."""
+    settings = request.settings
+    if settings.prompt_b and prompt is request.prompts[-1] and settings.interpolate in PICTURES:
+        return [this.styled(settings.prompt_b)]
+    return this.negatives if prompt.settings.side == "negative" else this.prompts
 
 
 def is_wanted_in(this: Pass, settings: Settings) -> bool:
@@ -72,6 +81,9 @@ def images_of(place: int, count: int, spread: str, batch: range) -> frozenset[in
 def _spread(request: Request, this: Pass) -> Iterator[tuple[ImagePrompt, frozenset[int] | None]]:
     """The image prompts with their settings in this pass, and the images of the batch that each is for. One that is not
     wanted is for all of them."""
+    if request.settings.interpolate in PICTURES:
+        yield from ((prompt, None) for prompt in request.prompts)
+        return
     positive = [each for each in request.prompts if each.settings.side == "positive"]
     for prompt in request.prompts:
         images = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -19,7 +20,6 @@ def made(host, image=None, wish=None, **fields) -> list[bytes]:
 
 
 def infotexts(host, wish=None, **fields) -> list[str]:
-    import json
     status, answer = host.ask(indetail={"shared": {**STRIP, **(wish or {})}}, **fields)
     assert status == 200, answer
     return json.loads(answer["info"])["infotexts"]
@@ -46,7 +46,8 @@ def test_the_ends_are_ordinary_images(host, between):
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
-@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun", "LCM"])
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun",
+                                     "LCM"])
 def test_under_samplers_of_every_kind(host, sampler):
     check_ends(host, made(host, sampler_name=sampler), sampler_name=sampler)
 

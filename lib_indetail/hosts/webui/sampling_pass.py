@@ -72,15 +72,15 @@ class SamplingPass:
 
     def refuse_beside(self, label: str, prompt: str) -> None:
         refuse_parts("Prompt", self.prompts)
-        refuse_parts(label, [self._styled(prompt)])
-        refuse_networks(label, self._styled(prompt), self._p.extra_network_data)
+        refuse_parts(label, [self.styled(prompt)])
+        refuse_networks(label, self.styled(prompt), self._p.extra_network_data)
 
-    def _styled(self, prompt: str) -> str:
+    def styled(self, prompt: str) -> str:
         return shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
 
     def encoded(self, prompt: str) -> MulticondLearnedConditioning:
         """For all steps."""
-        return runtime.host.model().whole_text(self._styled(prompt), self.frame)
+        return runtime.host.model().whole_text(self.styled(prompt), self.frame)
 
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""
