@@ -72,7 +72,7 @@ class InDetailScript(scripts.Script):
 
     def postprocess(self, p, processed, *args):
         if not WHY_NOT:
-            results.append(processed, runtime.finish(Job(p)))
+            results.append(processed, {**frames.all_strips(Job(p), processed), **runtime.finish(Job(p))})
 
 
 class InDetailFolderScript(scripts.Script):

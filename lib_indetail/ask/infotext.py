@@ -39,7 +39,7 @@ def _labelled(label: str, number: int) -> str:
 _PICTURES = {number: {name: _labelled(label, number) for name, label in {"image": IMAGE, **_MASKS}.items()}
              for number in FURTHER} | {1: {"image": IMAGE, **_MASKS}}
 """Labels of the hashes of each picture and its masks."""
-_PLACE = Settings.__dataclass_fields__["frame_at"].metadata["infotext"]
+FRAME_AT = Settings.__dataclass_fields__["frame_at"].metadata["infotext"]
 LABELS = (VERSION, TASK, NOT_ACTING, ROWS, *_TABLE,
           *(label for labels in _PICTURES.values() for label in labels.values()),
           *(_labelled(label, number) for number in FURTHER for label in _OF_FURTHER))
@@ -47,7 +47,7 @@ LABELS = (VERSION, TASK, NOT_ACTING, ROWS, *_TABLE,
 
 def of_frames(ts: Sequence[float], rows: int) -> dict[str, list[float | int]]:
     """What goes there beside of the frames of a strip, by label: of each its own."""
-    return {_PLACE: [round(t, 8) for t in ts], ROWS: [rows] * len(ts)}
+    return {FRAME_AT: [round(t, 8) for t in ts], ROWS: [rows] * len(ts)}
 
 
 def written(request: Request) -> dict[str, str | float | int]:

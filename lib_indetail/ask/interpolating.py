@@ -25,6 +25,8 @@ assert set(VARIANTS.values()) == set(get_args(Variant))
 EVEN, BETA = "even", "beta"
 LEAST_FRAMES, MOST_FRAMES = 3, 15
 BLENDS = "linear", "spherical"
+SHEETS = STRIP_AND_STEPS, STRIP, NO_SHEET = "strip and steps", "strip", "none"
+ANIMATIONS = NO_ANIMATION, *_ = "none", "WebP", "GIF"
 TAB = "interpolate"
 """Where the page has them."""
 
@@ -108,6 +110,14 @@ class Interpolating:
     text_blend: str = _of_the_tab(choice(
         "Text blend", "linear", BLENDS, "InDetail text blend",
         "How the texts of the images between are blended: linear, or spherical, token by token."))
+
+    sheet: str = _of_the_tab(choice(
+        "Sheet", SHEETS[0], SHEETS, "InDetail sheet",
+        "Behind the frames: the whole strip as one picture, with a bar for each step between two neighbours, or "
+        "without."))
+    animation: str = _of_the_tab(choice(
+        "Animation", ANIMATIONS[0], ANIMATIONS, "InDetail animation",
+        "The strip there and back again as an animated file, where images are saved."))
 
     def __post_init__(self) -> None:
         super().__post_init__()

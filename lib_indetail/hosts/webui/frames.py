@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from modules import devices, processing
+from PIL import Image
 
+from lib_indetail.ask.infotext import FRAME_AT
+from lib_indetail.ask.interpolating import NO_ANIMATION, NO_SHEET, STRIP_AND_STEPS
+from lib_indetail.ask.settings import Settings
+from lib_indetail.hosts.webui.job import Job
+from lib_indetail.pictures.sheet import animated, sheet, side_by_side
 from lib_indetail.run.strips import Frames
 
 _OF_IMAGES = "prompts", "negative_prompts", "seeds", "subseeds"
@@ -17,6 +26,39 @@ def show(p, images: list[torch.Tensor], frames: Frames) -> list[torch.Tensor]:
         setattr(p, name, [each for each in getattr(p, name) for _ in frames.ts])
     return [frame for first, others in zip(images, frames.latents[:, 1:], strict=True)
             for frame in (first, *_decoded(p, others))]
+
+
+def all_strips(job: Job, processed) -> dict[str, Image.Image]:
+    """Of a generation that has ended: see `of_strips`."""
+    if job.state is None or not job.state.request.acts or not job.state.request.settings.interpolates:
+        return {}
+    return of_strips(processed, job.state.request.settings)
+
+
+def of_strips(processed, settings: Settings) -> dict[str, Image.Image]:
+    """Behind all frames that there are: of each strip a picture, by title, and where it is wanted an animation."""
+    ts, label = settings.frames_at, f"{FRAME_AT}: "
+    frames = [picture for picture, text in zip(processed.images, processed.infotexts, strict=False) if label in text]
+    made = {}
+    for number in range(len(frames) // len(ts) if len(ts) > 1 else 0):
+        strip = frames[number * len(ts):(number + 1) * len(ts)]
+        if settings.sheet != NO_SHEET:
+            made[f"Strip {number + 1}"] = sheet(strip, ts) if settings.sheet == STRIP_AND_STEPS else side_by_side(strip)
+        if settings.animation != NO_ANIMATION:
+            made |= _animation(strip, settings.animation, number + 1)
+    return made
+
+
+def _animation(strip: Sequence[Image.Image], kind: str, number: int) -> dict[str, Image.Image]:
+    """A file beside the first frame's, which the gallery shows; none where frames are not saved."""
+    saved = getattr(strip[0], "already_saved_as", None)
+    if saved is None:
+        return {}
+    file = Path(saved).with_suffix(f".{kind.lower()}")
+    file.write_bytes(animated(strip, kind))
+    shown = strip[0].copy()
+    shown.already_saved_as = str(file)
+    return {f"Animation {number}": shown}
 
 
 def _decoded(p, latents: torch.Tensor) -> list[torch.Tensor]:
