@@ -137,7 +137,11 @@ class FakePass:
         finally:
             self.told, self.apart = None, contextlib.nullcontext
 
-    def sample(self, x: torch.Tensor, beside: Sequence[Beside] = ()) -> torch.Tensor:
+    def noise(self, seeds: Sequence[int]) -> torch.Tensor:
+        return torch.cat([randn(1, 4, self.frame.height // 8, self.frame.width // 8, seed=seed) for seed in seeds])
+
+    def sample(self, x: torch.Tensor, beside: Sequence[Beside] = (), spread: Callable = lambda noise: noise
+               ) -> torch.Tensor:
         self.beside = beside
         for step, (t, after) in enumerate(zip(self.nodes, [*self.nodes[1:], 0], strict=True)):
             if self.switch_to is not None and step == self.switch_at:

@@ -6,11 +6,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadSetting
+from lib_indetail.methods.interpolation import Phases
+from lib_indetail.noise.slerp import slerp
 from lib_indetail.pictures.convert import tensor_picture
+from lib_indetail.run.strips import Strips
 from tests.fake_host import PAPER, FakeHost
 from tests.frozen.wishes import picture
 from tests.paid import error
+from tests.small import randn
 
 STRIP = {"interpolate": "prompts", "prompt_b": "a heart", "frames": 4}
 
@@ -67,6 +72,25 @@ def test_each_image_of_a_batch_has_a_strip_of_its_own(host):
     both = strips(host, seeds=(1, 2))
     for number, seed in enumerate((1, 2)):
         assert error(both[number:number + 1], strips(host, seeds=(seed,))) < 1e-4
+
+
+def test_the_other_end_may_have_a_seed_of_its_own(host):
+    both = strips(host, seeds=(1, 2), seed_b=5)
+    assert error(both[:, 0], plain(host, "a star", (1, 2))) < 1e-5
+    assert error(both[:, -1], plain(host, "a heart", (5, 6))) < 1e-5  # the next strip has the next one
+    same = strips(host, seeds=(1,), seed_b=1)
+    assert error(same, strips(host)) < 1e-5 and error(both[:1, 1], same[:, 1]) > 1e-2
+    job = host.generate({"shared": {**STRIP, "seed_b": 5}}, seeds=(1, 2)).job
+    host.owner.frames(job)
+    assert job.lines["InDetail seed B"] == [5] * 4 + [6] * 4
+
+
+def test_noise_of_steps_lies_between_that_of_the_ends():
+    method = Strips(Settings(**STRIP), range(1)).method(Phases(), None, [], [])
+    noise = torch.stack([randn(4, 8, 8, seed=number) for number in range(4)])
+    made = method.spread(noise)
+    assert torch.equal(made[:2], noise[:2])
+    assert error(made[2], slerp(noise[0], noise[1], 1 / 3)) < 1e-6 and made[2].std() == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("t", ["0", "0.3333333333333333", "1"])

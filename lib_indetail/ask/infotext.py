@@ -39,15 +39,16 @@ def _labelled(label: str, number: int) -> str:
 _PICTURES = {number: {name: _labelled(label, number) for name, label in {"image": IMAGE, **_MASKS}.items()}
              for number in FURTHER} | {1: {"image": IMAGE, **_MASKS}}
 """Labels of the hashes of each picture and its masks."""
-FRAME_AT = Settings.__dataclass_fields__["frame_at"].metadata["infotext"]
+FRAME_AT, SEED_B = (Settings.__dataclass_fields__[name].metadata["infotext"] for name in ("frame_at", "seed_b"))
 LABELS = (VERSION, TASK, NOT_ACTING, ROWS, *_TABLE,
           *(label for labels in _PICTURES.values() for label in labels.values()),
           *(_labelled(label, number) for number in FURTHER for label in _OF_FURTHER))
 
 
-def of_frames(ts: Sequence[float], rows: int) -> dict[str, list[float | int]]:
-    """What goes there beside of the frames of a strip, by label: of each its own."""
-    return {FRAME_AT: [round(t, 8) for t in ts], ROWS: [rows] * len(ts)}
+def of_frames(strips: int, ts: Sequence[float], rows: int, seeds: Sequence[int] | None) -> dict[str, list[float | int]]:
+    """What goes there beside of the frames of so many strips, by label: of each its own."""
+    of_ends = {} if seeds is None else {SEED_B: [seed for seed in seeds for _ in ts]}
+    return {FRAME_AT: [round(t, 8) for t in ts] * strips, ROWS: [rows] * len(ts) * strips, **of_ends}
 
 
 def written(request: Request) -> dict[str, str | float | int]:

@@ -23,7 +23,7 @@ VARIANTS: dict[str, Variant] = dict(zip(
 """What a person chooses, and what the method calls it."""
 assert set(VARIANTS.values()) == set(get_args(Variant))
 EVEN, BETA = "even", "beta"
-LEAST_FRAMES, MOST_FRAMES = 3, 15
+LEAST_FRAMES, MOST_FRAMES, MOST_SEED = 3, 15, 2**32 - 1
 BLENDS = "linear", "spherical"
 SHEETS = STRIP_AND_STEPS, STRIP, NO_SHEET = "strip and steps", "strip", "none"
 ANIMATIONS = NO_ANIMATION, *_ = "none", "WebP", "GIF"
@@ -107,6 +107,9 @@ class Interpolating:
     places_beta: float = _of_the_tab(number(
         "Beta: beta", 3.0, 1.0, 50.0, 0.5, "InDetail places beta",
         "With places beta: the larger it is, the nearer the frames lie to the prompt."))
+    seed_b: int = _of_the_tab(number(
+        "Seed B", -1, -1, MOST_SEED, 1, "InDetail seed B",
+        "The seed of the last image of the strip. -1: that of the first one, so that both have the same noise."))
     text_blend: str = _of_the_tab(choice(
         "Text blend", "linear", BLENDS, "InDetail text blend",
         "How the texts of the images between are blended: linear, or spherical, token by token."))

@@ -19,11 +19,12 @@ Texts = Callable[[Text, Text | None], tuple[Text, Text | None]]
 
 
 class Beside(NamedTuple):
-    """An image that is sampled with those of a batch: it has the seed and the noise of the image `like`, and its texts,
-    unless it has a `prompt` of its own."""
+    """An image that is sampled with those of a batch: it has the texts and the noise of the image `like`, unless it has
+    a `prompt` or a `seed` of its own."""
 
     like: int = -1
     prompt: str | None = None
+    seed: int | None = None
 
 
 class Method:
@@ -53,6 +54,10 @@ class Method:
         """Initial unit noise of a pass that begins at this level, [images, C, h, w], those beside among them. It may
         be other noise."""
         return x
+
+    def spread(self, noise: torch.Tensor) -> torch.Tensor:
+        """Noise of a sampler's step [images, C, h, w]. It may be other noise."""
+        return noise
 
 
 class Planned(Method):

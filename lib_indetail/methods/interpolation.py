@@ -130,9 +130,11 @@ class Interpolation(Method):
         return self._main.plan(u, row, site) if any(where.has(site) for where in self._of_main) else None
 
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Between the ends' noise, row by row of the latent."""
-        x = self._main.started(x, sigma)
-        return torch.stack([slerp(x[each.first], x[each.last], each.t) for each in self._strip])
+        return self.spread(self._main.started(x, sigma))
+
+    def spread(self, noise: torch.Tensor) -> torch.Tensor:
+        """Between that of the ends, row by row of the latent."""
+        return self._blended(noise, slerp)
 
     def rewritten(self, u: float, cond: Text, uncond: Text | None) -> tuple[Text, Text | None]:
         if self._guided:

@@ -75,6 +75,10 @@ class Generation:
     def beside(self) -> Sequence[Beside]:
         return self._method.beside
 
+    def spread(self, noise: torch.Tensor) -> torch.Tensor:
+        """Noise of a step [n, C, h, w], those beside among them, as the method has it."""
+        return self._method.spread(noise)
+
     def started(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Initial unit noise [n, C, h, w] with the pictures' channel statistics at its level."""
         x = self._method.started(x, sigma)

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from lib_indetail.pictures.placing import Crop
 
 Change = Callable[[torch.Tensor], torch.Tensor]
-"""Of predicted clean latents [n, C, h, w]."""
-Sample = Callable[[torch.Tensor, Sequence[Beside]], torch.Tensor]
-"""The host's sampling call, of latents [n, C, h, w], the last of which are images beside those of the pass."""
+"""Of latents [n, C, h, w], such as predicted clean ones."""
+Sample = Callable[[torch.Tensor, Sequence[Beside], Change], torch.Tensor]
+"""The host's sampling call, of latents [n, C, h, w], the last of which are images beside those of the pass, and of what
+changes the noise of a step."""
 Replaced = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Of an attention layer's name, its queries, keys and values, and what somebody has put in the place of its attention,
 all [rows, tokens, C']: what stands there in the end, before the output projection."""
@@ -151,6 +152,9 @@ class Pass(Protocol):
     @property
     def has_structure(self) -> bool:
         """Whether a ControlNet gives one."""
+
+    def noise(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Unit noise of other images [n, C, h, w], from which a sampler's steps go on where these stand beside."""
 
     def styled(self, prompt: str) -> str:
         """A prompt with what the host adds to those of the pass."""

@@ -120,8 +120,7 @@ class Owner:
         frames = session and session.frames
         if frames:
             session.frames = None
-            job.add({label: values * len(frames.latents)
-                     for label, values in infotext.of_frames(frames.ts, frames.rows).items()})
+            job.add(infotext.of_frames(len(frames.latents), frames.ts, frames.rows, frames.seeds))
         return frames
 
     def finish(self, job: Job) -> dict[str, Image.Image]:

@@ -40,7 +40,7 @@ class Sampled:
         try:
             if self._is_wanted(this):
                 model.refuse()
-                strips = self._strips(this, len(x))
+                strips = self._strips(this)
                 wished = wishes(self._session.request, this, model, self._say)
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
@@ -48,11 +48,11 @@ class Sampled:
                 prepared, ends = strips.reading(prepared), self._ends(strips, model, prepared)
             generation = self._generation(this, model, wished, prepared, strips)
             acts = bool(prepared or strips)
-            begun = generation.widened(x) if acts else x
+            begun = self._widened(this, generation, x) if acts else x
             if acts and this.from_noise:
                 begun = generation.started(begun, this.levels(model)[0][0])
         except Interrupted:
-            return sample(x, ())
+            return sample(x, (), unchanged)
         except CannotAct as error:
             if not self._go_on(error):
                 raise
@@ -60,11 +60,19 @@ class Sampled:
         self._session.passed = True
         self._host.tell("sampling")
         if not acts:
-            return sample(x, ())
+            return sample(x, (), unchanged)
         samples = self._with(this, model, generation, prepared, begun, sample)
         return self._shown(strips, samples, ends) if strips else samples[:len(x)]
 
-    def _strips(self, this: Pass, batch: int) -> Strips | None:
+    def _widened(self, this: Pass, generation: Generation, x: torch.Tensor) -> torch.Tensor:
+        """With the latents of images beside; some have noise of their own."""
+        wide = generation.widened(x)
+        own = {number: each.seed for number, each in enumerate(generation.beside, len(x)) if each.seed is not None}
+        if own:
+            wide[list(own)] = this.noise(list(own.values())).to(wide)
+        return wide
+
+    def _strips(self, this: Pass) -> Strips | None:
         settings = self._session.request.settings
         if not settings.interpolates:
             return None
@@ -72,7 +80,7 @@ class Sampled:
             raise BadSetting("makes strips in txt2img alone, without hires fix.", "Interpolate", settings.interpolate)
         for label, prompt in (("Prompt B", settings.prompt_b), ("Guide prompt", settings.guide_prompt)):
             this.refuse_beside(label, prompt)
-        return Strips(settings, batch)
+        return Strips(settings, this.batch)
 
     def _ends(self, strips: Strips, model: Model, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
         """What a morph's strips begin and end with: the pictures, as the model makes them."""
@@ -91,7 +99,7 @@ class Sampled:
         extras.before(self._host, model, prepared, this.title)
         with self._host.keep_free(held(prepared)), generation, \
                 this.evaluations(generation.evaluated, generation.apart):
-            samples = sample(x, generation.beside)
+            samples = sample(x, generation.beside, generation.spread)
         extras.after(prepared, this.title, generation.watch)
         return samples
 
@@ -130,6 +138,10 @@ class Sampled:
 
     def _say(self, text: str, level: int = logging.INFO) -> None:
         self._job.say(text, level)
+
+
+def unchanged(noise: torch.Tensor) -> torch.Tensor:
+    return noise
 
 
 def held(prepared: Sequence[Prepared]) -> int:

@@ -24,26 +24,29 @@ ALWAYS = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The images of a batch's strips: `latents` [strips, frames, C, h, w], their places `ts`, and in how many `rows`
-    they were made."""
+    """The images of a batch's strips: `latents` [strips, frames, C, h, w], their places `ts`, in how many `rows` they
+    were made, and the seeds of the other ends, where these have their own."""
 
     latents: torch.Tensor
     ts: Sequence[float]
     rows: int
+    seeds: Sequence[int] | None = None
 
 
 class Strips:
     """One for each image of a batch, which is its first end. Behind the batch stand the other ends, so that those
     between find both ends there in whatever parts rows are sent; then those between, strip by strip."""
 
-    def __init__(self, settings: Settings, batch: int):
-        self._settings, self._batch, self.kind = settings, batch, settings.interpolate
+    def __init__(self, settings: Settings, images: range):
+        """`images` are the numbers of the batch's among all."""
+        self._settings, self._batch, self.kind = settings, len(images), settings.interpolate
         self.ts = settings.frames_at
-        inner = [t for t in self.ts if 0 < t < 1]
-        self.beside = [Beside(strip, settings.prompt_b or None) for strip in range(batch)]
-        self.beside += [Beside(strip, settings.guide_prompt or None) for strip in range(batch) for _ in inner]
-        ends = [(strip, t) for t in (0.0, 1.0) for strip in range(batch)]
-        self._images = [*ends, *((strip, t) for strip in range(batch) for t in inner)]
+        inner, strips = [t for t in self.ts if 0 < t < 1], range(self._batch)
+        self.seeds = [settings.seed_b + number for number in images] if settings.seed_b >= 0 else None
+        self.beside = [Beside(strip, settings.prompt_b or None, self.seeds and self.seeds[strip]) for strip in strips]
+        self.beside += [Beside(strip, settings.guide_prompt or None) for strip in strips for _ in inner]
+        ends = [(strip, t) for t in (0.0, 1.0) for strip in strips]
+        self._images = [*ends, *((strip, t) for strip in strips for t in inner)]
 
     def reading(self, prepared: Sequence[Prepared]) -> list[Prepared]:
         """Image prompts as attention reads them: for the whole strip of an image, what is for that image."""
@@ -84,7 +87,7 @@ class Strips:
         for place, t in enumerate(self.ts):
             if ends and t in (0, 1):
                 made[:, place] = ends[int(t)].to(made)
-        return Frames(made, self.ts, len(latents))
+        return Frames(made, self.ts, len(latents), self.seeds)
 
     def _like(self, images: frozenset[int] | None) -> frozenset[int] | None:
         if images is None or self.kind != PROMPTS:

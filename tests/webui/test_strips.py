@@ -6,12 +6,13 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
-from tests.webui.host import difference, paper
+from tests.webui.host import difference, paper, pixels
 from tests.webui.test_off import KINDS
 from tests.webui.test_rows import LONG
 
-STRIP = {"interpolate": "prompts", "prompt_b": "a heart", "frames": 4}
+STRIP = {"interpolate": "prompts", "prompt_b": "a heart", "frames": 4, "sheet": "none"}
 
 
 def made(host, image=None, wish=None, **fields) -> list[bytes]:
@@ -50,6 +51,39 @@ def test_the_ends_are_ordinary_images(host, between):
                                      "LCM"])
 def test_under_samplers_of_every_kind(host, sampler):
     check_ends(host, made(host, sampler_name=sampler), sampler_name=sampler)
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ SDE", "DPM++ 2M", "DDIM"])
+def test_the_other_end_may_have_a_seed_of_its_own(host, sampler):
+    fields = {"sampler_name": sampler, "batch_size": 2}
+    strip = made(host, wish={"seed_b": 30}, **fields)
+    for number, seeds in enumerate(((7, 30), (8, 31))):
+        ends = [host.make(sampler_name=sampler, prompt=prompt, seed=seed)[0]
+                for prompt, seed in zip(("a star", "a heart"), seeds, strict=True)]
+        own = strip[4 * number:4 * number + 4]
+        assert difference(own[0], ends[0]) <= 1 and difference(own[-1], ends[1]) <= 1
+        assert all(difference(each, end) > 20 for each in own[1:-1] for end in ends)
+    said = infotexts(host, {"seed_b": 30}, **fields)
+    assert [int(re.search(r"InDetail seed B: (\d+)", text)[1]) for text in said] == [30] * 4 + [31] * 4
+
+
+def test_behind_the_frames_comes_the_strip_with_its_steps(host):
+    wide = made(host, wish={"sheet": "strip"}, n_iter=2)
+    assert len(wide) == 10 and infotexts(host, {"sheet": "strip"})[-1] == "InDetail: Strip 1"
+    for number, strip in enumerate(wide[-2:]):
+        shown = pixels(strip)
+        assert shown.shape == (128, 4 * 128, 3)
+        assert all((shown[:, 128 * i:128 * i + 128] == pixels(wide[4 * number + i])).all() for i in range(4))
+    steps = pixels(made(host, wish={"sheet": "strip and steps"})[-1])
+    assert (steps[:128] == pixels(wide[-2])).all() and len(steps) > 128
+
+
+def test_an_animation_lies_where_images_are_saved(host):
+    made(host, wish={"animation": "WebP", "sheet": "strip"}, save_images=True)
+    files = sorted((host.folder / "outputs").rglob("*.webp"))
+    with Image.open(files[-1]) as animation:
+        assert animation.n_frames == 6 and animation.size == (128, 128)  # there and back again
+    assert files[-1].with_suffix(".png").exists()
 
 
 def test_batch_size_and_count_give_strips_of_the_next_seeds(host):

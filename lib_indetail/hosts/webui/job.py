@@ -17,7 +17,7 @@ from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.hosts.webui.progress import RestOfJob
 from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.hosts.webui.saying import say
-from lib_indetail.run.host import Pass, Sample
+from lib_indetail.run.host import Change, Pass, Sample
 from lib_indetail.run.session import Session
 
 _METHODS = ("sample", "sample_img2img")
@@ -87,11 +87,11 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
 
         this = SamplingPass(p, x, from_noise, kwargs)
 
-        def sample(latents: torch.Tensor, beside: Sequence[Beside] = ()) -> torch.Tensor:
+        def sample(latents: torch.Tensor, beside: Sequence[Beside], spread: Change) -> torch.Tensor:
             if not beside:
                 return original(p, latents, *args, **kwargs)
             more = partial(of_more, count=len(x), beside=beside, encode=this.encoded)
-            with noise_for_more(p, beside):
+            with noise_for_more(p, beside, this.others, spread):
                 return original(p, latents, *map(more, args), **{name: more(each) for name, each in kwargs.items()})
 
         try:

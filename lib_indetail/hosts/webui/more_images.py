@@ -10,6 +10,7 @@ import torch
 from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.attention.method import Beside
+from lib_indetail.run.host import Change
 
 Encode = Callable[[str], MulticondLearnedConditioning]
 """Of a prompt, as the pass encodes its own."""
@@ -29,27 +30,49 @@ def of_more(value: Any, count: int, beside: Sequence[Beside], encode: Encode | N
 
 
 @contextlib.contextmanager
-def noise_for_more(p, beside: Sequence[Beside]) -> Iterator[None]:
-    """The noise of a sampler's steps is drawn for so many more."""
-    before = p.rng, p.all_seeds, p.batch_size
-    own = p.all_seeds[p.iteration * p.batch_size:(p.iteration + 1) * p.batch_size]
-    p.rng, p.batch_size = _MoreNoise(p.rng, beside), p.batch_size + len(beside)
-    p.all_seeds = [0] * (p.iteration * p.batch_size) + of_more(list(own), len(own), beside)
+def noise_for_more(p, beside: Sequence[Beside], others, spread: Change) -> Iterator[None]:
+    """The noise of a sampler's steps is drawn for those beside too, from `others` for those with seeds of their own,
+    and is as `spread` has it."""
+    sampler, before = p.sampler, (p.rng, p.all_seeds, p.batch_size)
+    first = p.iteration * p.batch_size
+    seeds = of_more(list(p.all_seeds[first:first + p.batch_size]), p.batch_size, beside)
+    for number, each in enumerate(beside, p.batch_size):
+        seeds[number] = seeds[number] if each.seed is None else each.seed
+    p.rng, p.batch_size = _MoreNoise(p.rng, beside, others, spread), p.batch_size + len(beside)
+    p.all_seeds = [0] * (p.iteration * p.batch_size) + seeds
+    known = vars(sampler).get("create_noise_sampler")
+    sampler.create_noise_sampler = _spread_trees(sampler.create_noise_sampler, spread)
     try:
         yield
     finally:
         p.rng, p.all_seeds, p.batch_size = before
+        del sampler.create_noise_sampler
+        if known is not None:
+            sampler.create_noise_sampler = known
+
+
+def _spread_trees(create: Callable, spread: Change) -> Callable:
+    """Of samplers that draw their noise from trees, one for each seed."""
+    def indetail_noise_sampler(*args, **kwargs):
+        draw = create(*args, **kwargs)
+        return draw and (lambda *levels: spread(draw(*levels)))
+
+    return indetail_noise_sampler
 
 
 class _MoreNoise:
     """The host's, for others too."""
 
-    def __init__(self, rng, beside: Sequence[Beside]):
-        self._rng, self._beside = rng, beside
+    def __init__(self, rng, beside: Sequence[Beside], others, spread: Change):
+        self._rng, self._beside, self._others, self._spread = rng, beside, others, spread
 
     def next(self) -> torch.Tensor:
-        noise = self._rng.next()
-        return of_more(noise, len(noise), self._beside)
+        own = self._rng.next()
+        noise, count = of_more(own, len(own), self._beside), len(own)
+        seeded = [number for number, each in enumerate(self._beside, count) if each.seed is not None]
+        if seeded:
+            noise[seeded] = self._others.next().to(noise)
+        return self._spread(noise)
 
     def __getattr__(self, name: str):
         return getattr(self._rng, name)

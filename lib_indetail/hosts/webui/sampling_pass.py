@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from modules import processing, sd_samplers_common, shared
+from modules import processing, rng, sd_samplers_common, shared
 from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.hosts.webui.model import WebuiModel
@@ -27,7 +27,7 @@ class SamplingPass:
 
     def __init__(self, p, x: torch.Tensor, from_noise: bool, given: Mapping[str, Any]):
         self._p, self._steps, self.from_noise = p, given.get("steps"), from_noise
-        self._beside = given.get("image_conditioning")
+        self._beside, self.others = given.get("image_conditioning"), None
         self._is_second = getattr(p, "is_hr_pass", False)
         first = getattr(p, "iteration", 0) * p.batch_size
         self.batch = range(first, first + len(x))
@@ -69,6 +69,13 @@ class SamplingPass:
     @property
     def has_structure(self) -> bool:
         return runtime.host.has_structure(self._p)
+
+    def noise(self, seeds: Sequence[int]) -> torch.Tensor:
+        """With the variation of the pass's own."""
+        own = self._p.rng
+        self.others = rng.ImageRNG(own.shape, list(seeds), self._p.subseeds, own.subseed_strength,
+                                   own.seed_resize_from_h, own.seed_resize_from_w)
+        return self.others.next()
 
     def refuse_beside(self, label: str, prompt: str) -> None:
         refuse_parts("Prompt", self.prompts)

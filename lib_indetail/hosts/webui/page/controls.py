@@ -19,6 +19,8 @@ from lib_indetail.pictures.opening import readable
 
 TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
 ADVANCED = [name for name in SETTINGS if TABLE[name].metadata["advanced"]]
+MOST_SLID = 10_000
+"""Beyond so many values a slider is no use."""
 QUIET = dict(queue=False, show_progress=False)
 BASIC = [name for name in SETTINGS if name not in (*ADVANCED, *INTERPOLATING)]
 
@@ -47,6 +49,8 @@ def _control(name: str, elem_id: Callable[[str], str], task: str) -> gr.componen
     common = dict(label=meta["label"], value=fixed.get(name, setting.default), elem_id=elem_id(name))
     if "choices" in meta:
         control = gr.Radio(list(meta["choices"]), **common)
+    elif "low" in meta and meta["high"] - meta["low"] > MOST_SLID:
+        control = gr.Number(precision=0, **common)
     elif "low" in meta:
         control = gr.Slider(meta["low"], meta["high"], step=meta["step"], **common)
     else:
