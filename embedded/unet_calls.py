@@ -14,7 +14,7 @@ from lib_indetail.attention.rows import Role, Row, RowCursor
 from lib_indetail.noise.schedule import changed_noise
 from lib_indetail.noise.window import FULL_NOISE, position
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Change, Replaced, Text, Texts
+from lib_indetail.run.host import Change, Frame, Replaced, Text, Texts
 
 
 @dataclass(eq=False)
@@ -56,12 +56,15 @@ class GuidedModel:
         return self.generation.evaluated(evaluation) if self.generation else evaluation.predict()
 
     def predicted(self, z: torch.Tensor, t: float, roles: list[Role], texts: Texts | None = None) -> torch.Tensor:
-        cond, uncond = texts(self.cond, self.uncond) if texts else (self.cond, self.uncond)
+        cond, uncond = texts(self.cond, self.uncond, self._text_of) if texts else (self.cond, self.uncond)
         guided = self.scale != 1
         x = torch.cat([z, z]) if guided else z
         context = _joined(cond, uncond) if guided else cond
         output = self._unet(x, torch.full((len(x),), t), context, roles, position(t, self.first_t))
         return self.combined(output[:len(z)], output[len(z):]) if guided else output
+
+    def _text_of(self, prompt: str) -> Text:
+        return self.model.text([prompt])
 
     def combined(self, cond: torch.Tensor, uncond: torch.Tensor) -> torch.Tensor:
         """Of what the rows of both sides have."""
@@ -101,6 +104,9 @@ class _Evaluation:
         n, sides = len(z), ["cond", "uncond"] if guided.scale != 1 else ["cond"]
         self._roles: list[Role] = [role for role in sides for _ in range(n)]
         self.rows = RowCursor([Row(role, number % n) for number, role in enumerate(self._roles)])
+
+    def text(self, prompt: str) -> Text:
+        return self.model.text(prompt, Frame(0, 0, 0))
 
     def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
                 replaced: Replaced | None = None) -> torch.Tensor:

@@ -121,7 +121,7 @@ class FakePass:
     def styled(self, prompt: str) -> str:
         return prompt
 
-    def refuse_beside(self, label: str, prompt: str) -> None:
+    def take_beside(self, label: str, prompt: str) -> None:
         if "AND" in prompt:
             raise BadSetting("must be without AND.", label, prompt)
 
@@ -164,13 +164,16 @@ class FakeEvaluation:
         self._rows = [Row(role, image) for role in ("cond", "uncond") for image in range(len(x))]
         self.rows = ToldRows(len(x)) if self.host.tells else RowCursor(self._rows)
 
+    def text(self, prompt: str) -> torch.Tensor:
+        return self.model.text(prompt, self._pass.frame)
+
     def predict(self, *, spare_uncond: bool = False, texts: Callable | None = None,
                 replaced: Callable | None = None) -> torch.Tensor:
         self.host.spared.append(spare_uncond)
         cond, uncond = (torch.cat([self.model.text(text, self._pass.frame) for text in of_each]) for of_each in (
             self._pass.texts(self._pass.prompts, True), self._pass.texts(self._pass.negatives)))
         if texts:
-            cond, uncond = texts(cond, uncond)
+            cond, uncond = texts(cond, uncond, self.text)
         if self.host.foreign:
             with self._pass.apart():
                 self.model.unet(self._x[:1], torch.tensor([5.0]), context=cond[:1])

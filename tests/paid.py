@@ -157,7 +157,7 @@ class _Switched(Interpolation):
         super().__init__([Between(0, 0, 0.0)], Phases("none"))
         self._text, self._switch = text, switch
 
-    def rewritten(self, u, cond, uncond):
+    def rewritten(self, u, cond, uncond, text_of):
         return (cond if u < self._switch else self._text), uncond
 
 

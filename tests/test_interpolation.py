@@ -225,6 +225,6 @@ def test_of_sdxls_vector_the_pooled_text_alone_is_turned():
     pooled, sizes = torch.tensor([[1.0, 0.0], [9.0, 9.0], [0.0, 1.0]]), torch.tensor([[3.0, 4.0]]).expand(3, -1)
     cond = {"crossattn": torch.randn(3, 5, 4), "vector": torch.cat([pooled, sizes], 1)}
     method = Interpolation([Between(0, 2, 0.0), Between(0, 2, 0.5), Between(0, 2, 1.0)], Phases(), blend=slerp)
-    made, _ = method.rewritten(0.0, cond, None)
+    made, _ = method.rewritten(0.0, cond, None, None)
     assert made["vector"].tolist() == [[1, 0, 3, 4], pytest.approx([0.5**0.5, 0.5**0.5, 3, 4]), [0, 1, 3, 4]]
     assert torch.equal(made["crossattn"][1], slerp(cond["crossattn"][0], cond["crossattn"][2], 0.5))

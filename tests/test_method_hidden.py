@@ -69,5 +69,5 @@ def test_however_rows_are_sent(host, monkeypatch, ways):
 
 def test_other_texts_stand_in_the_rows_places(host, monkeypatch):
     plain = made(host, monkeypatch, reads=False)
-    swapped = made(host, monkeypatch, reads=False, rewritten=lambda self, u, cond, uncond: (2 * cond, uncond))
+    swapped = made(host, monkeypatch, reads=False, rewritten=lambda self, u, cond, uncond, text_of: (2 * cond, uncond))
     assert (swapped - plain).abs().max() > 1e-3

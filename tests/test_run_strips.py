@@ -12,7 +12,7 @@ from lib_indetail.methods.interpolation import Phases
 from lib_indetail.noise.slerp import slerp
 from lib_indetail.pictures.convert import tensor_picture
 from lib_indetail.run.strips import Strips
-from tests.fake_host import PAPER, FakeHost
+from tests.fake_host import PAPER, FakeHost, FakePass
 from tests.frozen.wishes import picture
 from tests.paid import error
 from tests.small import randn
@@ -165,12 +165,47 @@ def test_what_cannot_be_is_said_before_anything_is_sampled(host, changes, said):
 @pytest.mark.parametrize(("changes", "passes", "said"), [
     ({"prompt_b": "a AND b"}, {}, "Prompt B must be without AND"),
     ({"guide_prompt": "a AND b"}, {}, "Guide prompt must be without AND"),
-    ({}, {"from_noise": False}, "Interpolate makes strips in txt2img alone, without hires fix."),
-    ({}, {"title": "first pass"}, "Interpolate makes strips in txt2img alone, without hires fix.")])
+    ({}, {"from_noise": False}, "Interpolate makes strips in txt2img alone.")])
 def test_what_a_pass_cannot_have_is_refused_before_it_is_sampled(host, changes, passes, said):
     with pytest.raises(BadSetting, match=said):
         host.generate({"shared": {**STRIP, **changes}}, passes=[passes])
     assert not host.rows_answered
+
+
+SECOND_PASS = {"title": "second pass", "from_noise": False, "nodes": [501, 251, 1]}
+
+
+def second_pass(host, wish, t, prompt, seeds=(1,)):
+    """What the strips of a wish have in a second pass at a place, of latents that are the same for all."""
+    made = host.generate(wish, seeds=seeds, passes=[{"title": "first pass"}], prompts=[prompt])
+    if "shared" in wish:
+        host.owner.at_place(made.job, t)
+    this = FakePass(host, **SECOND_PASS, prompts=[prompt], batch=range(len(seeds)))
+    host.owner.arm(made.job, (wish,))
+    x, run = torch.cat([randn(1, 4, 8, 8, seed=9 + seed) for seed in seeds]), made.job.run
+    with torch.no_grad():
+        return run(this, x, this.sample) if run else this.sample(x)
+
+
+@pytest.mark.parametrize("image", [None, picture(0, 64, 64)])
+def test_a_second_pass_has_each_frame_at_its_own_text(host, image):
+    own = {"image": image, **PAPER, "inversion_text": "empty"} if image else None
+    wish = {"prompts": [own] if own else [], "shared": STRIP}
+    ends = [second_pass(host, own or {"enabled": False}, 0, prompt, (1, 2)) for prompt in ("a star", "a heart")]
+    first, between, last = (second_pass(host, wish, t, "a star", (1, 2)) for t in (0.0, 0.5, 1.0))
+    assert error(first, ends[0]) < 1e-4 and error(last, ends[1]) < 1e-4
+    assert all(error(between, end) > 1e-3 for end in ends)
+    guided = second_pass(host, {**wish, "shared": {**STRIP, "guide_prompt": "a heart"}}, 0.5, "a star", (1, 2))
+    assert error(guided, ends[1]) < 1e-4
+
+
+def test_a_second_pass_between_image_prompts_has_either_at_its_end(host):
+    prompts = [{**PAPER, "image": picture(number, 64, 64), "inversion_text": "empty"} for number in (0, 1)]
+    wish = {"prompts": prompts, "shared": {"interpolate": "image prompts", "frames": 3}}
+    ends = [second_pass(host, prompt, 0, "a star") for prompt in prompts]
+    first, between, last = (second_pass(host, wish, t, "a star") for t in (0.0, 0.5, 1.0))
+    assert error(first, ends[0]) < 1e-4 and error(last, ends[1]) < 1e-4
+    assert all(error(between, end) > 1e-3 for end in ends)
 
 
 def test_switched_off_it_asks_for_an_image_prompt_as_before(host):

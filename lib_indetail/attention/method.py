@@ -15,7 +15,10 @@ from lib_indetail.attention.sites import Site, Where
 
 Text = torch.Tensor | Mapping[str, torch.Tensor]
 """Rows of conditioning: [n, tokens, D], or SDXL's {"crossattn": [n, tokens, D], "vector": [n, V]}."""
-Texts = Callable[[Text, Text | None], tuple[Text, Text | None]]
+TextOf = Callable[[str], Text]
+"""Of a prompt, its row at the moment of an evaluation."""
+Texts = Callable[[Text, Text | None, TextOf], tuple[Text, Text | None]]
+"""Of cond and uncond rows those that stand in their places."""
 
 
 class Beside(NamedTuple):
@@ -38,9 +41,9 @@ class Method:
     """Text rows [1, tokens, D] by name, of which cross-attention may read (`origins.Text`)."""
     beside: Sequence[Beside] = ()
     """Images that are sampled behind those of a batch. Their rows have the next numbers."""
-    rewritten: Callable[[float, Text, Text | None], tuple[Text, Text | None]] | None = None
+    rewritten: Callable[[float, Text, Text | None, TextOf], tuple[Text, Text | None]] | None = None
     """Of position `u` and an evaluation's text rows, cond and uncond (None where it has none), those that stand in
-    their places; None leaves them."""
+    their places; those of other prompts may be asked for. None leaves them."""
 
     def plan(self, u: float, row: Row, site: Site) -> Plan | None:
         """What such rows have there at position `u`; None for their own attention. Rows that are given the very same

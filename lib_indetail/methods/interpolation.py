@@ -22,7 +22,7 @@ from typing import Literal
 import torch
 
 from lib_indetail.attention.algebra import PLAIN, Plan, Source, Stratum
-from lib_indetail.attention.method import Beside, Method, Text
+from lib_indetail.attention.method import Beside, Method, Text, TextOf
 from lib_indetail.attention.origins import Blend, OfRow, Origin, Own
 from lib_indetail.attention.per_layer import PerLayer
 from lib_indetail.attention.rows import Row
@@ -136,21 +136,38 @@ class Interpolation(Method):
         """Between that of the ends, row by row of the latent."""
         return self._blended(noise, slerp)
 
-    def rewritten(self, u: float, cond: Text, uncond: Text | None) -> tuple[Text, Text | None]:
-        if self._guided:
-            return cond, uncond
-        if torch.is_tensor(cond):
-            return self._blended(cond, self._blend), uncond
-        blended = {"crossattn": self._blended(cond["crossattn"], self._blend)}
-        if "vector" in cond:
-            blended["vector"] = self._blended(cond["vector"], partial(_pooled, self._blend))
-        return {**cond, **blended}, uncond
+    def rewritten(self, u: float, cond: Text, uncond: Text | None, text_of: TextOf) -> tuple[Text, Text | None]:
+        return (cond if self._guided else each_part(self._blended, self._blend, cond)), uncond
 
     def _blended(self, rows: torch.Tensor, blend: Way) -> torch.Tensor:
         """[images, ..]"""
         return torch.stack([rows[number] if number in (each.first, each.last) else
                             blend(rows[each.first], rows[each.last], each.t)
                             for number, each in enumerate(self._strip)])
+
+
+def each_part(between: Callable[..., torch.Tensor], blend: Way, text: Text, *others: Text) -> Text:
+    """`between(rows, .., blend)` of a text and others, or of their parts."""
+    if torch.is_tensor(text):
+        return between(text, *others, blend)
+    ways = {"crossattn": blend, "vector": partial(_pooled, blend)}
+    return {**text, **{name: between(text[name], *(other[name] for other in others), way)
+                       for name, way in ways.items() if name in text}}
+
+
+def blended(own: Text, other: Text, amount: float, blend: Way) -> Text:
+    """Each row of a text, [n, ..], at `amount` of the way to the one row of another; of two lengths the shorter one has
+    its last token again."""
+    def between(rows: torch.Tensor, row: torch.Tensor, way: Way) -> torch.Tensor:
+        rows, row = (_longer(each, max(rows.shape[1], row.shape[1])) for each in (rows, row.to(rows)))
+        return torch.stack([way(each, row[0], amount) for each in rows])
+
+    return each_part(between, blend, own, other)
+
+
+def _longer(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """[n, tokens, D] with so many tokens; a vector [n, V] is as long as any other."""
+    return torch.cat([rows, rows[:, -1:].expand(-1, count - rows.shape[1], *rows.shape[2:])], 1)
 
 
 def _pooled(blend: Way, first: torch.Tensor, last: torch.Tensor, t: float) -> torch.Tensor:

@@ -159,8 +159,9 @@ class Pass(Protocol):
     def styled(self, prompt: str) -> str:
         """A prompt with what the host adds to those of the pass."""
 
-    def refuse_beside(self, label: str, prompt: str) -> None:
-        """Raises BadSetting, with the label, for a prompt that images beside the pass's own cannot have."""
+    def take_beside(self, label: str, prompt: str) -> None:
+        """A prompt will be that of images beside, or be asked for. Raises BadSetting, with the label, for one that
+        cannot."""
 
     def levels(self, model: Model) -> tuple[list[float], list[float]]:
         """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another
@@ -180,6 +181,9 @@ class Evaluation(Protocol):
     sigma: float
     timestep: float
     rows: Rows
+
+    def text(self, prompt: str) -> Text:
+        """The row of another prompt at this moment, encoded as the pass encodes its own."""
 
     def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
                 replaced: Replaced | None = None) -> torch.Tensor:

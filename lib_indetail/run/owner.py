@@ -123,6 +123,10 @@ class Owner:
             job.add(infotext.of_frames(len(frames.latents), frames.ts, frames.rows, frames.seeds))
         return frames
 
+    def at_place(self, job: Job, t: float) -> None:
+        """The sampling call that comes is a second pass of all frames there."""
+        job.state.place = t
+
     def finish(self, job: Job) -> dict[str, Image.Image]:
         """When a generation has ended: its extra pictures, by title."""
         session = _begun(job)

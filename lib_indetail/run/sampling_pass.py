@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from lib_indetail.ask.interpolating import MORPH
+from lib_indetail.ask.interpolating import MORPH, PICTURES
 from lib_indetail.errors import BadSetting, CannotAct, Interrupted
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.extras import reconstruction
@@ -16,7 +16,7 @@ from lib_indetail.run.generation import Generation
 from lib_indetail.run.host import Host, Job, Model, Pass, Sample
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.session import Session
-from lib_indetail.run.strips import Strips
+from lib_indetail.run.strips import AtPlace, Strips
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import is_wanted_in, wishes
 
@@ -38,9 +38,12 @@ class Sampled:
     def __call__(self, this: Pass, x: torch.Tensor, sample: Sample) -> torch.Tensor:
         model, wished, prepared, strips = self._host.model(), [], [], None
         try:
-            if self._is_wanted(this):
+            settings = self._session.request.settings
+            is_wanted = self._is_wanted(this)
+            if is_wanted or settings.interpolates:
                 model.refuse()
-                strips = self._strips(this)
+            strips = self._strips(this) if settings.interpolates else None
+            if is_wanted or settings.interpolate in PICTURES:
                 wished = wishes(self._session.request, this, model, self._say)
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
@@ -72,25 +75,30 @@ class Sampled:
             wide[list(own)] = this.noise(list(own.values())).to(wide)
         return wide
 
-    def _strips(self, this: Pass) -> Strips | None:
+    def _strips(self, this: Pass) -> Strips:
         settings = self._session.request.settings
-        if not settings.interpolates:
-            return None
-        if not this.from_noise or this.title:
-            raise BadSetting("makes strips in txt2img alone, without hires fix.", "Interpolate", settings.interpolate)
+        if not (this.from_noise or this.title):
+            raise BadSetting("makes strips in txt2img alone.", "Interpolate", settings.interpolate)
         for label, prompt in (("Prompt B", settings.prompt_b), ("Guide prompt", settings.guide_prompt)):
-            this.refuse_beside(label, prompt)
+            if prompt:
+                this.take_beside(label, prompt)
+        if this.title.startswith("second"):
+            return AtPlace(settings, this.batch, self._session.place)
         return Strips(settings, this.batch)
 
     def _ends(self, strips: Strips, model: Model, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
         """What a morph's strips begin and end with: the pictures, as the model makes them."""
-        if strips.kind != MORPH:
+        if strips.kind != MORPH or not strips.beside:
             return []
         return [reconstruction(self._host, model, each)[1] for each in prepared]
 
     def _shown(self, strips: Strips, samples: torch.Tensor, ends: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The first frame of each strip is the host's own image; the others are kept for it."""
+        """The first frame of each strip is the host's own image; the others are kept for it, which gives them the same
+        second pass, if there is one."""
+        if not strips.beside:
+            return samples
         self._session.frames = strips.frames(samples, ends)
+        self._session.place = self._session.frames.ts[0]
         return self._session.frames.latents[:, 0]
 
     def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,

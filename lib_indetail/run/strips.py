@@ -10,8 +10,9 @@ import torch
 from lib_indetail.ask.interpolating import IMAGE_STRENGTH, MORPH, PROMPTS
 from lib_indetail.ask.settings import Settings
 from lib_indetail.attention.method import Beside, Method
+from lib_indetail.methods.at_one_place import AtOnePlace
 from lib_indetail.methods.between_pictures import BetweenPictures
-from lib_indetail.methods.interpolation import Between, Interpolation, Phases
+from lib_indetail.methods.interpolation import Between, Interpolation, Phases, Way
 from lib_indetail.methods.plans import InDetail, Reader
 from lib_indetail.noise.slerp import slerp
 from lib_indetail.noise.window import FULL_NOISE, position
@@ -62,15 +63,22 @@ class Strips:
     def method(self, phases: Phases, model: Model, prepared: Sequence[Prepared], readers: Sequence[Reader]) -> Method:
         settings = self._settings
         strip = [Between(image, self._batch + image, t) for image, t in self._images]
-        common = dict(guided=bool(settings.guide_prompt), beside=self.beside,
-                      blend=slerp if settings.text_blend == "spherical" else torch.lerp)
+        common = dict(guided=bool(settings.guide_prompt), beside=self.beside, blend=self._blend)
         if self.kind == PROMPTS:
             return Interpolation(strip, phases, main=InDetail(readers), **common)
         shown = [each.chain.shown(model.schedule) for each in prepared] if self.kind == MORPH else ()
-        is_strength = self.kind == IMAGE_STRENGTH
-        ends = (Method(), InDetail(readers)) if is_strength else map(InDetail, (readers[:1], readers[1:]))
-        return BetweenPictures(strip, phases, *ends, texts=bool(settings.prompt_b), **common,
+        return BetweenPictures(strip, phases, *self._mains(readers), texts=bool(settings.prompt_b), **common,
                                starts=(lambda sigma: tuple(at(sigma) for at in shown)) if shown else None)
+
+    def _mains(self, readers: Sequence[Reader]) -> list[Method]:
+        """What the main method is at either end."""
+        if self.kind == IMAGE_STRENGTH:
+            return [Method(), InDetail(readers)]
+        return [InDetail(readers[:1]), InDetail(readers[1:])]
+
+    @property
+    def _blend(self) -> Way:
+        return slerp if self._settings.text_blend == "spherical" else torch.lerp
 
     def phases(self, this: Pass, model: Model) -> Phases:
         """The first steps, up to the position between the last of them and the next."""
@@ -101,3 +109,21 @@ class Strips:
         """Weights beyond 1 count as 1 where a picture acts alone. What begins between inversions has their noise."""
         changes = {"adain": 0.0} if self.kind == MORPH else {}
         return replace(settings, weight=share * min(1.0, settings.weight), **changes)
+
+
+class AtPlace(Strips):
+    """A second pass of all strips of a batch at one place: nothing stands beside."""
+
+    def __init__(self, settings: Settings, images: range, t: float):
+        super().__init__(replace(settings, frame_at=repr(t)), images)
+        self.beside, self._t = [], t
+        self._images = [(strip, t) for strip in range(self._batch)]
+
+    def method(self, phases: Phases, model: Model, prepared: Sequence[Prepared], readers: Sequence[Reader]) -> Method:
+        if self.kind == PROMPTS:
+            main: Method = InDetail(readers)
+        else:
+            strip = [Between(image, image, t) for image, t in self._images]
+            main = BetweenPictures(strip, phases, *self._mains(readers), texts=False)
+        texts = self._settings.prompt_b or None, self._settings.guide_prompt or None
+        return AtOnePlace(main, self._t, *texts, self._blend)

@@ -150,11 +150,24 @@ def test_beside_an_image_prompt_the_ends_are_those_of_the_image_prompt(host, pic
     ({}, {"prompt": "a star AND red"}, "Prompt must be without AND"),
     ({"guide_prompt": "<lora:other:1> a heart"}, {}, "Guide prompt has <lora:other:1>, which the prompt itself lacks"),
     ({"frames": 2}, {}, "Frames must be a whole number from 3 to 15, not 2"),
-    ({}, KINDS["hires"], "Interpolate makes strips in txt2img alone, without hires fix")])
+    ({}, KINDS["img2img"], "Interpolate makes strips in txt2img alone")])
 def test_what_cannot_be_is_refused_in_one_sentence(host, wish, fields, said):
-    fields = {name: value for name, value in fields.items() if name != "mode"}
     assert said in refusal(host, wish, **fields)
     assert not host.get("/probe/state")[1]["calls"]
+
+
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_hires_fix_is_made_frame_by_frame(host, picture, upscaler, image):
+    fields = {**KINDS["hires"], "hr_upscaler": upscaler, "batch_size": 2}
+    strip = made(host, picture if image else None, **fields)
+    assert len(strip) == 8 and {pixels(each).shape for each in strip} == {(192, 192, 3)}
+    one = {"image": picture, **paper(20), "inversion_text": "empty"} if image else None
+    for end, prompt in ((0, "a star"), (3, "a heart")):
+        alone = host.make(indetail=one, **{**fields, "prompt": prompt})
+        assert max(difference(strip[4 * number + end], alone[number]) for number in range(2)) <= 1
+    assert all(difference(strip[number], strip[end]) > 20 for number in (1, 2) for end in (0, 3))
+    assert host.get("/probe/state")[1]["hooks"] == 0
 
 
 def test_after_strips_everything_is_as_before(host):

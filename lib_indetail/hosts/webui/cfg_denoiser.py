@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from modules import shared
+from modules import prompt_parser, shared
 
+from lib_indetail.attention.method import Text
 from lib_indetail.attention.rows import Rows
 from lib_indetail.hosts.webui.denoiser_callback import callback
 from lib_indetail.noise.schedule import changed_clean, changed_noise
@@ -47,11 +48,12 @@ class Calls:
 
 class Evaluations:
     """A sampling call in which `told` stands in the place of every evaluation of `denoiser`; `model()` is the one at
-    work."""
+    work, and `encode(prompt)` gives a text for all steps."""
 
-    def __init__(self, denoiser, calls: Calls, model: Callable[[], Model],
+    def __init__(self, denoiser, calls: Calls, model: Callable[[], Model], encode: Callable,
                  told: Callable[[Evaluation], torch.Tensor]):
         self.denoiser, self.calls, self.model, self._told = denoiser, calls, model, told
+        self.encode = encode
 
     def __enter__(self) -> Evaluations:
         self.original = self.denoiser.forward
@@ -98,10 +100,14 @@ class DenoiserEvaluation:
         cond = {**dict(zip(("uncond", "cond"), args, strict=False)), **kwargs}["cond"]
         self.rows = of.calls.rows([len(parts) for parts in cond.batch], len(x))
 
+    def text(self, prompt: str) -> Text:
+        _, rows = prompt_parser.reconstruct_multicond_batch(self._of.encode(prompt), self._step)
+        return rows
+
     def predict(self, *, spare_uncond: bool = False, texts: Texts | None = None,
                 replaced: Replaced | None = None) -> torch.Tensor:
         self._of.denoiser.step = self._step  # each call counts one on, also where it is made a second time
-        with self._of.calls.predicting(spare_uncond, replaced), callback.replacing(texts):
+        with self._of.calls.predicting(spare_uncond, replaced), callback.replacing(texts, self.text):
             return self._of.original(self._x, self._level, *self._args, **self._kwargs)
 
     def changed(self, prediction: torch.Tensor, change: Change) -> torch.Tensor:

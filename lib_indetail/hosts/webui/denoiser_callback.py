@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from lib_indetail.attention.method import TextOf
 from lib_indetail.run.host import Text, Texts
 
 
@@ -21,13 +22,14 @@ class DenoiserCallback:
         self.listening = False
         self._params = None
         self._texts: Texts | None = None
+        self._text_of: TextOf | None = None
 
     def listen(self, params) -> None:
         if not self.listening:
             return
         self._params = params
         if self._texts is not None:
-            cond, uncond = self._texts(params.text_cond, params.text_uncond)
+            cond, uncond = self._texts(params.text_cond, params.text_uncond, self._text_of)
             params.text_cond, params.text_uncond = _as(params.text_cond, cond), _as(params.text_uncond, uncond)
 
     def forget(self) -> None:
@@ -38,13 +40,13 @@ class DenoiserCallback:
         return self._params if self._params is not None and self._params.denoiser is denoiser else None
 
     @contextlib.contextmanager
-    def replacing(self, texts: Texts | None) -> Iterator[None]:
-        """Other text rows stand in the place of an evaluation's own."""
-        self._texts = texts
+    def replacing(self, texts: Texts | None, text_of: TextOf) -> Iterator[None]:
+        """Other text rows stand in the place of an evaluation's own; `text_of` gives those of other prompts."""
+        self._texts, self._text_of = texts, text_of
         try:
             yield
         finally:
-            self._texts = None
+            self._texts = self._text_of = None
 
 
 def text_rows(conditioning) -> torch.Tensor | None:

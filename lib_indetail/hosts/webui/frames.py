@@ -6,26 +6,55 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from modules import devices, processing
+from modules import devices, processing, shared
 from PIL import Image
 
-from lib_indetail.ask.infotext import FRAME_AT
+from lib_indetail.ask.infotext import FRAME_AT, of_frames
 from lib_indetail.ask.interpolating import NO_ANIMATION, NO_SHEET, STRIP_AND_STEPS
 from lib_indetail.ask.settings import Settings
 from lib_indetail.hosts.webui.job import Job
+from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.pictures.sheet import animated, sheet, side_by_side
 from lib_indetail.run.strips import Frames
 
 _OF_IMAGES = "prompts", "negative_prompts", "seeds", "subseeds"
 
 
-def show(p, images: list[torch.Tensor], frames: Frames) -> list[torch.Tensor]:
+def show(p, images: Sequence[torch.Tensor], frames: Frames) -> list[torch.Tensor]:
     """Of a batch's decoded images [3, H, W] in 0..1, the first frames of their strips, all frames strip by strip. The
-    lists that `p` keeps of its images follow."""
+    lists that `p` keeps of its images follow. Whoever stops it keeps the frames that are done."""
+    columns = [list(images)]
+    make = _second_pass if getattr(p, "enable_hr", False) else _decoded
+    shared.state.job_count += len(frames.ts) - 1 if make is _second_pass else 0
+    for number, t in enumerate(frames.ts[1:], 1):
+        if make is _second_pass and (shared.state.interrupted or shared.state.skipped):
+            break
+        runtime.at_place(Job(p), t)
+        columns.append(make(p, frames.latents[:, number]))
+    if len(columns) < len(frames.ts):
+        Job(p).add(of_frames(len(images), frames.ts[:len(columns)], frames.rows, frames.seeds))
     for name in _OF_IMAGES:
-        setattr(p, name, [each for each in getattr(p, name) for _ in frames.ts])
-    return [frame for first, others in zip(images, frames.latents[:, 1:], strict=True)
-            for frame in (first, *_decoded(p, others))]
+        setattr(p, name, [each for each in getattr(p, name) for _ in columns])
+    return [column[strip] for strip in range(len(images)) for column in columns]
+
+
+def _decoded(p, latents: torch.Tensor) -> list[torch.Tensor]:
+    """As the host decodes its own."""
+    return _shown(processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True))
+
+
+def _second_pass(p, latents: torch.Tensor) -> list[torch.Tensor]:
+    """Of a hires fix, which the host has made of the first frames alone."""
+    decoded = None
+    if p.latent_scale_mode is None:
+        decoded = processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True)
+        decoded = torch.stack(list(decoded)).float()
+    made = p.sample_hr_pass(latents, decoded, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
+    return _shown(made) if getattr(made, "already_decoded", True) else _decoded(p, made)
+
+
+def _shown(decoded) -> list[torch.Tensor]:
+    return [((each.float() + 1) / 2).clamp(0, 1) for each in decoded]
 
 
 def all_strips(job: Job, processed) -> dict[str, Image.Image]:
@@ -59,11 +88,3 @@ def _animation(strip: Sequence[Image.Image], kind: str, number: int) -> dict[str
     shown = strip[0].copy()
     shown.already_saved_as = str(file)
     return {f"Animation {number}": shown}
-
-
-def _decoded(p, latents: torch.Tensor) -> list[torch.Tensor]:
-    """As the host decodes its own."""
-    if not len(latents):
-        return []
-    decoded = processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True)
-    return [((each.float() + 1) / 2).clamp(0, 1) for each in decoded]

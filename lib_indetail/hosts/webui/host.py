@@ -62,10 +62,10 @@ class WebUI:
             return str(error)
         return None
 
-    def evaluations(self, p, told: Callable[[Evaluation], torch.Tensor],
+    def evaluations(self, p, encode: Callable, told: Callable[[Evaluation], torch.Tensor],
                     apart: Callable[[], AbstractContextManager]) -> Evaluations:
-        """See `run.host.Pass.evaluations`."""
-        return Evaluations(p.sampler.model_wrap_cfg, self.calls(p, apart), self.model, told)
+        """See `run.host.Pass.evaluations`; `encode(prompt)` gives a text for all steps."""
+        return Evaluations(p.sampler.model_wrap_cfg, self.calls(p, apart), self.model, encode, told)
 
     def free_memory(self) -> int:
         """Of a GPU also what torch holds and does not use."""

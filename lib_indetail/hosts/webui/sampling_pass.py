@@ -28,6 +28,7 @@ class SamplingPass:
     def __init__(self, p, x: torch.Tensor, from_noise: bool, given: Mapping[str, Any]):
         self._p, self._steps, self.from_noise = p, given.get("steps"), from_noise
         self._beside, self.others = given.get("image_conditioning"), None
+        self._texts: dict[str, MulticondLearnedConditioning] = {}
         self._is_second = getattr(p, "is_hr_pass", False)
         first = getattr(p, "iteration", 0) * p.batch_size
         self.batch = range(first, first + len(x))
@@ -77,17 +78,20 @@ class SamplingPass:
                                    own.seed_resize_from_h, own.seed_resize_from_w)
         return self.others.next()
 
-    def refuse_beside(self, label: str, prompt: str) -> None:
+    def take_beside(self, label: str, prompt: str) -> None:
         refuse_parts("Prompt", self.prompts)
         refuse_parts(label, [self.styled(prompt)])
         refuse_networks(label, self.styled(prompt), self._p.extra_network_data)
+        self.encoded(prompt)  # while nothing is sampled yet
 
     def styled(self, prompt: str) -> str:
         return shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
 
     def encoded(self, prompt: str) -> MulticondLearnedConditioning:
-        """For all steps."""
-        return runtime.host.model().whole_text(self.styled(prompt), self.frame)
+        """For all steps; once."""
+        if prompt not in self._texts:
+            self._texts[prompt] = runtime.host.model().whole_text(self.styled(prompt), self.frame)
+        return self._texts[prompt]
 
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""
@@ -96,7 +100,7 @@ class SamplingPass:
 
     def evaluations(self, told: Callable[[Evaluation], torch.Tensor],
                     apart: Callable[[], AbstractContextManager]) -> AbstractContextManager:
-        return runtime.host.evaluations(self._p, told, apart)
+        return runtime.host.evaluations(self._p, self.encoded, told, apart)
 
     def _counted(self) -> tuple[int, int | None]:
         first = getattr(self._p, "firstpass_steps", None) or self._p.steps

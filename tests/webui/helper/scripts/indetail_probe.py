@@ -204,7 +204,7 @@ def add_routes(_, app: FastAPI):
     @app.post("/probe/texts")
     def texts(body: dict):
         """The text rows of another prompt in the place of every evaluation's cond rows."""
-        def instead(u, cond, uncond):
+        def instead(u, cond, uncond, text_of):
             text = runtime.host.model().text(body["prompt"], Frame(128, 128, 4))
             if not isinstance(cond, dict):
                 return text.expand(len(cond), -1, -1), uncond
