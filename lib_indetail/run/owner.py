@@ -18,7 +18,8 @@ from lib_indetail.kept.chain_files import ChainStore
 from lib_indetail.kept.picture_files import PictureStore
 from lib_indetail.pictures.folder import PictureFolder
 from lib_indetail.run.cached_preparation import Preparer
-from lib_indetail.run.host import Host, Job
+from lib_indetail.run.host import Host
+from lib_indetail.run.job import Job
 from lib_indetail.run.plotted import Plotted
 from lib_indetail.run.recent_sentences import Told
 from lib_indetail.run.sampling_pass import Sampled

@@ -13,7 +13,8 @@ from lib_indetail.errors import BadSetting, CannotAct, Interrupted
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.extras import reconstruction
 from lib_indetail.run.generation import Generation
-from lib_indetail.run.host import Host, Job, Model, Pass, Sample
+from lib_indetail.run.host import Host, Model, Pass, Sample
+from lib_indetail.run.job import Job
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.session import Session
 from lib_indetail.run.strips import AtPlace, Strips
