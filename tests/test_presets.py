@@ -117,3 +117,10 @@ def test_a_request_by_name_takes_a_preset_and_what_is_given_stands_above_it(pres
     with pytest.raises(BadSetting, match="There is no preset 'min'; you may mean mine"):
         Request.of([{"preset": "min"}], presets=presets)
     assert Request.of([{"preset": "Image variation", "strength": 0}]).task == "image variation"
+
+
+def test_a_preset_says_nothing_of_strips(presets):
+    presets.save("mine", {"lambda_image": 0.3, "interpolate": "prompts", "frames": 7})
+    assert presets.get("mine").values == {"lambda_image": 0.3}
+    request = Request.of([{"preset": "mine", "interpolate": "prompts", "frames": 7}], presets=presets)
+    assert (request.settings.lambda_image, request.settings.frames, request.settings.interpolates) == (0.3, 7, True)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lib_indetail.ask.setting_kinds import checked, no_such
-from lib_indetail.ask.settings import TASKS, Settings, preset
+from lib_indetail.ask.settings import INTERPOLATING, TASKS, Settings, preset
 from lib_indetail.errors import BadSetting
 from lib_indetail.kept.limited_folder import write_whole
 
-TABLE = {setting.name: setting for setting in dataclasses.fields(Settings)}
+TABLE = {setting.name: setting for setting in dataclasses.fields(Settings) if setting.name not in INTERPOLATING}
+"""A preset says how image prompts are read, not what strips are made."""
 DEFAULT_TASK = next(iter(TASKS))
 LONGEST_NAME = 80
 logger = logging.getLogger(__name__)

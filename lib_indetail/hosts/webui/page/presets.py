@@ -57,7 +57,7 @@ def applied(name: str | None) -> list[Any]:
     if preset.strange:
         strange = ", ".join(f"{key}: {json.dumps(value)}" for key, value in preset.strange.items())
         said = f"Not understood, and left at their defaults: {strange}."
-    return [values["task"], *(values[each] for each in SETTINGS), name,
+    return [values["task"], *(values.get(each, gr.update()) for each in SETTINGS), name,
             _told(said, "warning" if preset.strange else "done")]
 
 
