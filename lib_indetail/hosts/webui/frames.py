@@ -65,9 +65,11 @@ def all_strips(job: Job, processed) -> dict[str, Image.Image]:
 
 
 def of_strips(processed, settings: Settings) -> dict[str, Image.Image]:
-    """Behind all frames that there are: of each strip a picture, by title, and where it is wanted an animation."""
-    ts, label = settings.frames_at, f"{FRAME_AT}: "
-    frames = [picture for picture, text in zip(processed.images, processed.infotexts, strict=False) if label in text]
+    """Behind all frames that there are: of each strip a picture, by title, and where it is wanted an animation. A grid,
+    which has the first frame's infotext, stands in front."""
+    ts, label, first = settings.frames_at, f"{FRAME_AT}: ", processed.index_of_first_image
+    frames = [picture for picture, text in zip(processed.images[first:], processed.infotexts[first:], strict=False)
+              if label in text]
     made = {}
     for number in range(len(frames) // len(ts) if len(ts) > 1 else 0):
         strip = frames[number * len(ts):(number + 1) * len(ts)]
