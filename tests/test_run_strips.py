@@ -48,6 +48,18 @@ def test_ends_are_what_they_would_be_alone_and_between_they_are_not(host, change
     assert all(error(made[:, number], made[:, end]) > 1e-2 for number in range(1, made.shape[1] - 1) for end in (0, -1))
 
 
+def test_rows_of_the_negative_prompt_are_what_they_are_without_attention_between(host):
+    """In the first evaluation, which has the same latents either way."""
+    answers = []
+    for between in ("texts alone", "layout", "concept"):
+        host.rows_answered = []
+        strips(host, between=between)
+        answers.append(host.rows_answered[0].chunk(2))
+    for cond, uncond in answers[1:]:
+        assert error(uncond, answers[0][1]) < 1e-6
+        assert error(cond[2:], answers[0][0][2:]) > 1e-3
+
+
 def test_texts_alone_is_no_step_of_interpolation(host):
     assert error(strips(host, between="texts alone"), strips(host, interpolated_share=0)) < 1e-6
     assert error(strips(host, between="texts alone")[:, 1], strips(host)[:, 1]) > 1e-2

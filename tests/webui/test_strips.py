@@ -131,7 +131,7 @@ def test_prompts_are_edited_and_weighed_in_prompt_b_too(host):
     check_ends(host, made(host, wish={"prompt_b": weighed}), prompt_b=weighed)
 
 
-def test_styles_are_applied_to_prompt_b(host):
+def test_a_guide_changes_what_is_between_and_leaves_the_ends(host):
     plain = made(host)
     guided = made(host, wish={"guide_prompt": "a circle"})
     assert difference(plain[1], guided[1]) > 20 and difference(plain[0], guided[0]) <= 1

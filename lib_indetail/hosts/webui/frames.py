@@ -58,8 +58,9 @@ def _shown(decoded) -> list[torch.Tensor]:
 
 
 def all_strips(job: Job, processed) -> dict[str, Image.Image]:
-    """Of a generation that has ended: see `of_strips`."""
-    if job.state is None or not job.state.request.acts or not job.state.request.settings.interpolates:
+    """Of a generation that has ended: see `of_strips`. One that was stopped may lack frames, and has none."""
+    stopped = shared.state.interrupted or shared.state.skipped
+    if stopped or job.state is None or not job.state.request.acts or not job.state.request.settings.interpolates:
         return {}
     return of_strips(processed, job.state.request.settings)
 
