@@ -111,6 +111,7 @@ class FakePass:
     apart: Callable = contextlib.nullcontext
     predictions: list[torch.Tensor] = field(default_factory=list)
     beside: Sequence[Beside] = ()
+    calls: int = 1
 
     def texts(self, own: Sequence[str], with_prompts: bool = False) -> list[str]:
         """Of all images: those of the batch have one, or each its own."""
@@ -136,6 +137,9 @@ class FakePass:
             yield
         finally:
             self.told, self.apart = None, contextlib.nullcontext
+
+    def will_sample(self, calls: int) -> None:
+        self.calls = calls
 
     def noise(self, seeds: Sequence[int]) -> torch.Tensor:
         return torch.cat([randn(1, 4, self.frame.height // 8, self.frame.width // 8, seed=seed) for seed in seeds])

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
 
@@ -26,8 +25,9 @@ from lib_indetail.methods.interpolation import Between, Interpolation, Phases
 from lib_indetail.noise.slerp import slerp
 from lib_indetail.run.generation import Generation
 from lib_indetail.run.plain_model import PlainModel
-from lib_indetail.strip.coefficients import UNKNOWN, Beta, fitted, next_even_t, next_t, place_of, quantiles
-from lib_indetail.strip.neighbours import apart, block_means
+from lib_indetail.strip.coefficients import UNKNOWN, Beta, quantiles
+from lib_indetail.strip.exploring import BEGINNING, Explored
+from lib_indetail.strip.neighbours import block_means
 from lib_indetail.strip.smoothest import chosen
 from tests.official import Case, boundary
 from tests.paid_adapter import WithImages
@@ -104,7 +104,7 @@ def _denoised(model, case: Case) -> Interpolated:
 
 def _dynamic(model, case: Case) -> Interpolated:
     """Images where the way is longest, then the smoothest path through them."""
-    meta, ts, made = case.meta, [0.0, 0.5, 1.0], {}
+    meta, made = case.meta, {}
 
     def frame(t: float) -> torch.Tensor:
         whole = _sampled(model, case, [Between(0, 2, 0.0), Between(0, 2, t), Between(0, 2, 1.0)])
@@ -116,18 +116,13 @@ def _dynamic(model, case: Case) -> Interpolated:
         return block_means(picture.permute(1, 2, 0).numpy())
 
     started, beta = frame(0.5), Beta(meta.get("init_alpha", UNKNOWN.alpha), meta.get("init_beta", UNKNOWN.beta))
-    features = {t: feature(t) for t in ts}
-    while len(ts) < meta["exploration_size"]:
-        between = [apart(features[a], features[b]) for a, b in pairwise(ts)]
-        if len(ts) > 3:
-            beta = fitted(ts, between)
-        t = next_even_t(ts) if meta.get("uniform") else next_t(ts, between, beta)
+    strip = Explored([feature(t) for t in BEGINNING], beta=beta, even=meta.get("uniform", False))
+    while len(strip.ts) < meta["exploration_size"]:
+        t = strip.next()
         frame(t)
-        ts.insert(place_of(t, ts), t)
-        features[t] = feature(t)
-    distances = [[apart(features[a], features[b]) for b in ts] for a in ts]
-    return Interpolated(torch.stack([made[t] for t in ts]), [], started, xs=ts,
-                        path=chosen(distances, meta["interpolation_size"]))
+        strip.add(t, feature(t))
+    return Interpolated(torch.stack([made[t] for t in strip.ts]), [], started, xs=strip.ts,
+                        path=strip.chosen(meta["interpolation_size"], chosen))
 
 
 def _interpolated_steps(meta: dict) -> int:

@@ -42,7 +42,8 @@ def through_the_host(lines: dict) -> dict:
 
 SCHEDULES = ("linear", "cosine", "0:1", "0:0.7, 0.4:0.3,1:0", "0.25")
 VARYING = {"levels": ("1", "7", "100"), "block_weights": ("detail", "structure", "strong", "0:1, 0.5:0"),
-           "hires_lambda": ("", "0.25", "linear"), "frame_at": ("0", "0.25", "1"), "places": ("beta", "0, 0.4, 0.5, 1")}
+           "hires_lambda": ("", "0.25", "linear"), "frame_at": ("0", "0.25", "1"),
+           "places": ("beta", "adaptive", "0, 0.4, 0.5, 1")}
 
 
 def restored(request: Request):

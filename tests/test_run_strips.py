@@ -30,7 +30,7 @@ def strips(host, image=None, seeds=(1,), prompts=("a star",), **changes):
     prompt = {"image": image, **PAPER} if image else {}
     made = host.generate({"prompts": [prompt], "shared": {**STRIP, **changes}}, seeds=seeds, prompts=prompts)
     frames = host.owner.frames(made.job)
-    assert torch.equal(frames.latents[:, 0], made.latents[0]) and frames.latents.shape[1] == len(frames.ts)
+    assert torch.equal(frames.latents[:, 0], made.latents[0]) and frames.latents.shape[1] == len(frames.ts[0])
     return frames.latents
 
 
@@ -114,10 +114,10 @@ def test_one_frame_alone_is_that_of_the_strip(host, t):
 def test_places_are_where_they_are_wanted(host):
     made = host.generate({"shared": {**STRIP, "places": "0, 0.25, 1"}})
     frames = host.owner.frames(made.job)
-    assert frames.ts == [0, 0.25, 1] and frames.rows == 3
+    assert frames.ts == [[0, 0.25, 1]] and frames.rows == 3
     assert host.owner.frames(made.job) is None
     beta = host.generate({"shared": {**STRIP, "places": "beta", "places_alpha": 3}})
-    assert host.owner.frames(beta.job).ts == pytest.approx([0, 0.40913, 0.59087, 1], abs=1e-4)
+    assert host.owner.frames(beta.job).ts[0] == pytest.approx([0, 0.40913, 0.59087, 1], abs=1e-4)
 
 
 def test_the_infotext_says_of_each_frame_where_it_is(host):
@@ -163,9 +163,9 @@ def test_nothing_is_left_behind(host):
     ({"frames": 16}, "Frames must be a whole number from 3 to 15, not 16."),
     ({"frame_at": "1.5"}, "One frame at must be 0 to 1, or nothing, not '1.5'."),
     ({"frame_at": "half"}, "One frame at must be 0 to 1, or nothing, not 'half'."),
-    ({"places": "0, 0.5"}, "Places must be even, beta, or 3 to 15 rising places"),
-    ({"places": "0, 0.5, 0.4, 1"}, "Places must be even, beta, or 3 to 15 rising places"),
-    ({"places": "0, x, 1"}, "Places must be even, beta, or places from 0 to 1, not ' x'."),
+    ({"places": "0, 0.5"}, "Places must be even, beta, adaptive, or 3 to 15 rising places"),
+    ({"places": "0, 0.5, 0.4, 1"}, "Places must be even, beta, adaptive, or 3 to 15 rising places"),
+    ({"places": "0, x, 1"}, "Places must be even, beta, adaptive, or places from 0 to 1, not ' x'."),
     ({"between": "concept of the ends alone", "interpolated_share": 1, "guide_prompt": "a moon"},
      "Guide prompt has no effect where images between read concept of the ends alone in all steps"),
     ({"interpolate": "video"}, "Interpolate must be one of off, prompts, image prompts")])
@@ -191,7 +191,7 @@ def second_pass(host, wish, t, prompt, seeds=(1,)):
     """What the strips of a wish have in a second pass at a place, of latents that are the same for all."""
     made = host.generate(wish, seeds=seeds, passes=[{"title": "first pass"}], prompts=[prompt])
     if "shared" in wish:
-        host.owner.at_place(made.job, t)
+        host.owner.at_places(made.job, [t] * len(seeds))
     this = FakePass(host, **SECOND_PASS, prompts=[prompt], batch=range(len(seeds)))
     host.owner.arm(made.job, (wish,))
     x, run = torch.cat([randn(1, 4, 8, 8, seed=9 + seed) for seed in seeds]), made.job.run

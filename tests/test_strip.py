@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from lib_indetail.strip.coefficients import EVEN, UNKNOWN, Beta, fitted, next_even_t, next_t, place_of, quantiles
+from lib_indetail.strip.exploring import BEGINNING, Explored
 from lib_indetail.strip.neighbours import apart, block_means, evenness
 from lib_indetail.strip.smoothest import chosen, smoothest
 from tests.paid_cases import SELECTION
@@ -85,3 +88,45 @@ def test_a_picture_is_compared_by_the_means_of_its_blocks():
 def test_alike_is_no_distance_and_opposite_is_two():
     feature = torch.tensor([1.0, -2.0, 3.0])
     assert apart(feature, 2 * feature) == pytest.approx(0, abs=1e-6) and apart(feature, -feature) == pytest.approx(2)
+
+
+def features(ts, way):
+    """Of images that have gone `way(t)` of a quarter turn: 1 - cos of two is that of the angle between them."""
+    return [torch.tensor([np.cos(np.pi / 2 * way(t)), np.sin(np.pi / 2 * way(t))]) for t in ts]
+
+
+def tried(way, count, **given):
+    strip = Explored(features(BEGINNING, way), **given)
+    while len(strip.ts) < count:
+        t = strip.next()
+        strip.add(t, features([t], way)[0])
+    return strip
+
+
+def test_images_are_tried_where_the_way_is_longest():
+    strip = tried(lambda t: t ** 4, 10)  # nearly all of it in the last half
+    assert strip.ts == sorted(strip.ts) and len(strip.ts) == 10
+    assert sum(t > 0.5 for t in strip.ts) >= 6 and sum(t < 0.4 for t in strip.ts) <= 2
+
+
+def test_those_are_chosen_that_make_the_smoothest_strip():
+    way, ts = (lambda t: t ** 4), quantiles(5)
+    strip = tried(way, 10)
+    numbers = strip.chosen(5)
+    of_chosen = evenness([strip.distances[a][b] for a, b in pairwise(numbers)])
+    even = features(ts, way)
+    of_even = evenness([apart(a, b) for a, b in pairwise(even)])
+    assert numbers[0] == 0 and numbers[-1] == 9
+    assert of_chosen.smoothness > 0.8 > 0.4 > of_even.smoothness
+
+
+def test_even_tries_look_at_places_alone():
+    assert tried(lambda t: t ** 4, 9, even=True).ts == quantiles(9)
+
+
+@pytest.mark.parametrize("way", [lambda t: 0.0, lambda t: float("nan"), lambda t: float(t == 1)])
+def test_a_way_that_tells_of_nothing_is_tried_evenly_or_ends_at_an_end(way):
+    """Nothing moves, nothing can be compared, or all of it is one jump: no two tries are one."""
+    strip = tried(way, 12)
+    assert len(set(strip.ts)) == 12 and all(0 <= t <= 1 for t in strip.ts)
+    assert len(strip.chosen(5)) == 5

@@ -45,10 +45,11 @@ LABELS = (VERSION, TASK, NOT_ACTING, ROWS, *_TABLE,
           *(_labelled(label, number) for number in FURTHER for label in _OF_FURTHER))
 
 
-def of_frames(strips: int, ts: Sequence[float], rows: int, seeds: Sequence[int] | None) -> dict[str, list[float | int]]:
-    """What goes there beside of the frames of so many strips, by label: of each its own."""
-    of_ends = {} if seeds is None else {SEED_B: [seed for seed in seeds for _ in ts]}
-    return {FRAME_AT: [round(t, 8) for t in ts] * strips, ROWS: [rows] * len(ts) * strips, **of_ends}
+def of_frames(ts: Sequence[Sequence[float]], rows: int, seeds: Sequence[int] | None) -> dict[str, list[float | int]]:
+    """What goes there beside of the frames of strips at the places `ts` of each, by label: of each frame its own."""
+    of_ends = {} if seeds is None else {SEED_B: [seed for seed, own in zip(seeds, ts, strict=True) for _ in own]}
+    places = [t for own in ts for t in own]
+    return {FRAME_AT: places, ROWS: [rows] * len(places), **of_ends}
 
 
 def written(request: Request) -> dict[str, str | float | int]:

@@ -12,6 +12,7 @@ from lib_indetail.ask.setting_kinds import choice, number, text, varying
 from lib_indetail.errors import BadSetting
 from lib_indetail.methods.interpolation import Variant
 from lib_indetail.strip.coefficients import Beta, quantiles
+from lib_indetail.strip.exploring import BEGINNING
 
 OFF, PROMPTS, IMAGE_PROMPTS, MORPH, IMAGE_STRENGTH = "off", "prompts", "image prompts", "morph", "image strength"
 KINDS = OFF, PROMPTS, IMAGE_PROMPTS, MORPH, IMAGE_STRENGTH
@@ -22,7 +23,9 @@ VARIANTS: dict[str, Variant] = dict(zip(
     ("fused outer", "fused inner", "pure outer", "pure inner", "none"), strict=True))
 """What a person chooses, and what the method calls it."""
 assert set(VARIANTS.values()) == set(get_args(Variant))
-EVEN, BETA = "even", "beta"
+EVEN, BETA, ADAPTIVE = NAMED = "even", "beta", "adaptive"
+DIGITS = 8
+"""Of a place, as the infotext says it: a frame is made exactly there."""
 LEAST_FRAMES, MOST_FRAMES, MOST_SEED = 3, 15, 2**32 - 1
 BLENDS = "linear", "spherical"
 SHEETS = STRIP_AND_STEPS, STRIP, NO_SHEET = "strip and steps", "strip", "none"
@@ -41,17 +44,17 @@ def _share(label: str, given: str) -> None:
 
 
 def _places(label: str, given: str) -> None:
-    if given not in (EVEN, BETA):
+    if given not in NAMED:
         placed(label, given)
 
 
 def placed(label: str, given: str) -> list[float]:
     """A list of one's own. Raises BadSetting."""
-    places = [_number(label, each, f"{EVEN}, {BETA}, or places from 0 to 1") for each in given.split(",")]
+    places = [_number(label, each, f"{', '.join(NAMED)}, or places from 0 to 1") for each in given.split(",")]
     if not LEAST_FRAMES <= len(places) <= MOST_FRAMES or places[0] != 0 or places[-1] != 1 \
             or any(a >= b for a, b in pairwise(places)):
-        raise BadSetting(f"must be {EVEN}, {BETA}, or {LEAST_FRAMES} to {MOST_FRAMES} rising places from 0 to 1 such "
-                         f"as 0, 0.4, 1, not {reprlib.repr(given)}.", label, given)
+        raise BadSetting(f"must be {', '.join(NAMED)}, or {LEAST_FRAMES} to {MOST_FRAMES} rising places from 0 to 1 "
+                         f"such as 0, 0.4, 1, not {reprlib.repr(given)}.", label, given)
     return places
 
 
@@ -98,15 +101,20 @@ class Interpolating:
         "In this share of the steps, from the first on, the ends are read; after it each image has its own attention "
         "alone. SDXL likes 1."))
     places: str = _of_the_tab(varying(
-        "Places", EVEN, _places, (EVEN, BETA), "InDetail places",
-        "Where the frames lie between the ends: even, at the quantiles of a Beta distribution, or a list of one's own "
-        "such as 0, 0.4, 0.5, 1.", beside="places"))
+        "Places", EVEN, _places, NAMED, "InDetail places",
+        "Where the frames lie between the ends: even, at the quantiles of a Beta distribution, adaptive, or a list of "
+        "one's own such as 0, 0.4, 0.5, 1. Adaptive: images are made one after the other where neighbours are farthest "
+        "apart, and those are kept that make the smoothest strip.", beside="places"))
     places_alpha: float = _of_the_tab(number(
         "Beta: alpha", 6.0, 1.0, 50.0, 0.5, "InDetail places alpha",
         "With places beta: the larger it is, the nearer the frames lie to prompt B."))
     places_beta: float = _of_the_tab(number(
         "Beta: beta", 3.0, 1.0, 50.0, 0.5, "InDetail places beta",
         "With places beta: the larger it is, the nearer the frames lie to the prompt."))
+    places_tried: int = _of_the_tab(number(
+        "Images to try", 0, 0, 3 * MOST_FRAMES, 1, "InDetail images to try",
+        "With places adaptive: how many images are made for a strip, each with both ends beside it. 0: twice as many "
+        "as there are frames."))
     seed_b: int = _of_the_tab(number(
         "Seed B", -1, -1, MOST_SEED, 1, "InDetail seed B",
         "The seed of the last image of the strip. -1: that of the first one, so that both have the same noise."))
@@ -127,6 +135,9 @@ class Interpolating:
         if self.interpolates and self.guide_prompt and self.variant.startswith("pure") and self.interpolated_share == 1:
             raise BadSetting(f"has no effect where images between read {self.between} in all steps: choose another "
                              "way, or a smaller share.", "Guide prompt", self.guide_prompt)
+        if self.is_adaptive and 0 < self.places_tried < self.frames:
+            raise BadSetting(f"must be as many as there are frames ({self.frames}), or more.", "Images to try",
+                             self.places_tried)
 
     @property
     def interpolates(self) -> bool:
@@ -137,12 +148,27 @@ class Interpolating:
         return VARIANTS[self.between]
 
     @property
+    def is_adaptive(self) -> bool:
+        return self.interpolates and self.places == ADAPTIVE and not self.frame_at
+
+    @property
+    def to_try(self) -> int:
+        """Images of a strip with adaptive places."""
+        return self.places_tried or 2 * self.frames
+
+    @property
+    def frames_shown(self) -> int:
+        return self.frames if self.is_adaptive else len(self.frames_at)
+
+    @property
     def frames_at(self) -> list[float]:
-        """t of the frames that are shown, ascending."""
+        """t of the frames that are shown, ascending; with adaptive places of those that are made first."""
         if self.frame_at:
-            return [float(self.frame_at)]
-        if self.places == EVEN:
-            return quantiles(self.frames)
-        if self.places == BETA:
-            return quantiles(self.frames, Beta(self.places_alpha, self.places_beta))
-        return placed("Places", self.places)
+            places = [float(self.frame_at)]
+        elif self.places == EVEN:
+            places = quantiles(self.frames)
+        elif self.places == BETA:
+            places = quantiles(self.frames, Beta(self.places_alpha, self.places_beta))
+        else:
+            places = BEGINNING if self.places == ADAPTIVE else placed("Places", self.places)
+        return [round(t, DIGITS) for t in places]

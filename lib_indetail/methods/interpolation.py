@@ -155,12 +155,12 @@ def each_part(between: Callable[..., torch.Tensor], blend: Way, text: Text, *oth
                        for name, way in ways.items() if name in text}}
 
 
-def blended(own: Text, other: Text, amount: float, blend: Way) -> Text:
-    """Each row of a text, [n, ..], at `amount` of the way to the one row of another; of two lengths the shorter one has
-    its last token again."""
+def blended(own: Text, other: Text, amounts: Sequence[float], blend: Way) -> Text:
+    """Each row of a text, [n, ..], at its amount of the way to the one row of another; of two lengths the shorter one
+    has its last token again."""
     def between(rows: torch.Tensor, row: torch.Tensor, way: Way) -> torch.Tensor:
         rows, row = (_longer(each, max(rows.shape[1], row.shape[1])) for each in (rows, row.to(rows)))
-        return torch.stack([way(each, row[0], amount) for each in rows])
+        return torch.stack([way(each, row[0], amount) for each, amount in zip(rows, amounts, strict=True)])
 
     return each_part(between, blend, own, other)
 

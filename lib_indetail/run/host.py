@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from PIL import Image
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
@@ -163,6 +164,9 @@ class Pass(Protocol):
         """A prompt will be that of images beside, or be asked for. Raises BadSetting, with the label, for one that
         cannot."""
 
+    def will_sample(self, calls: int) -> None:
+        """There will be so many sampling calls in the place of one, each of which draws the same noise."""
+
     def levels(self, model: Model) -> tuple[list[float], list[float]]:
         """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another
         takes its place."""
@@ -203,6 +207,9 @@ class Host(Protocol):
 
     def model(self) -> Model:
         """The one at work now."""
+
+    def image_tower(self) -> Callable[[Image.Image], torch.Tensor] | None:
+        """What gives a feature [F] of a picture, as far as the host has such a network loaded already."""
 
     def free_memory(self) -> int:
         """Bytes on the device."""

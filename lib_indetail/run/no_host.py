@@ -21,6 +21,9 @@ class Quiet:
                  folder: Path = Path()):
         self._progress, self._interrupted, self._folder = progress, interrupted, folder
 
+    def image_tower(self) -> None:
+        """There is none."""
+
     def free_memory(self) -> int:
         return PLENTY
 

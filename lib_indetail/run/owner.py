@@ -121,12 +121,12 @@ class Owner:
         frames = session and session.frames
         if frames:
             session.frames = None
-            job.add(infotext.of_frames(len(frames.latents), frames.ts, frames.rows, frames.seeds))
+            job.add(infotext.of_frames(frames.ts, frames.rows, frames.seeds))
         return frames
 
-    def at_place(self, job: Job, t: float) -> None:
-        """The sampling call that comes is a second pass of all frames there."""
-        job.state.place = t
+    def at_places(self, job: Job, places: Sequence[float]) -> None:
+        """The sampling call that comes is a second pass of one frame of each strip, there."""
+        job.state.places = places
 
     def finish(self, job: Job) -> dict[str, Image.Image]:
         """When a generation has ended: its extra pictures, by title."""

@@ -10,6 +10,7 @@ import torch
 
 from lib_indetail.ask.interpolating import MORPH, PICTURES
 from lib_indetail.errors import BadSetting, CannotAct, Interrupted
+from lib_indetail.run.adaptive import explored, seen_by
 from lib_indetail.run.cached_preparation import Preparer
 from lib_indetail.run.extras import reconstruction
 from lib_indetail.run.generation import Generation
@@ -17,7 +18,7 @@ from lib_indetail.run.host import Host, Model, Pass, Sample
 from lib_indetail.run.job import Job
 from lib_indetail.run.prepared import Prepared
 from lib_indetail.run.session import Session
-from lib_indetail.run.strips import AtPlace, Strips
+from lib_indetail.run.strips import AtPlace, Frames, Strips
 from lib_indetail.run.wish import Wish
 from lib_indetail.run.wishes import is_wanted_in, wishes
 
@@ -48,13 +49,10 @@ class Sampled:
                 wished = wishes(self._session.request, this, model, self._say)
                 prepared = self._preparer.prepare_all(model, wished)
                 self._tell_of(prepared)
-            if strips:
-                prepared, ends = strips.reading(prepared), self._ends(strips, model, prepared)
-            generation = self._generation(this, model, wished, prepared, strips)
+            ends = self._ends(strips, model, prepared) if strips else []
+            begin = partial(self._begun, this, model, wished, prepared, x)
             acts = bool(prepared or strips)
-            begun = self._widened(this, generation, x) if acts else x
-            if acts and this.from_noise:
-                begun = generation.started(begun, this.levels(model)[0][0])
+            generation, begun = begin(strips) if acts else (None, x)
         except Interrupted:
             return sample(x, (), unchanged)
         except CannotAct as error:
@@ -62,11 +60,43 @@ class Sampled:
                 raise
             acts = False
         self._session.passed = True
-        self._host.tell("sampling")
+        self._host.tell(strips.doing if strips else "sampling")
         if not acts:
             return sample(x, (), unchanged)
-        samples = self._with(this, model, generation, prepared, begun, sample)
-        return self._shown(strips, samples, ends) if strips else samples[:len(x)]
+        this.will_sample(strips.calls if strips else 1)
+        samples = self._with(this, model, generation, begun, prepared, sample)
+        if not strips:
+            return samples[:len(x)]
+        if not strips.beside:
+            return samples
+
+        def make(more: Strips) -> torch.Tensor:
+            return self._with(this, model, *begin(more), prepared, sample)
+
+        frames = strips.frames(samples, ends)
+        return self._shown(self._all(this, model, frames, make) if strips.calls > 1 else frames)
+
+    def _begun(self, this: Pass, model: Model, wished: Sequence[Wish], prepared: Sequence[Prepared], x: torch.Tensor,
+               strips: Strips | None) -> tuple[Generation, torch.Tensor]:
+        """Image prompts for a sampling call, and the latents that it begins with."""
+        generation = self._generation(this, model, wished, strips.reading(prepared) if strips else prepared, strips)
+        begun = self._widened(this, generation, x)
+        return generation, generation.started(begun, this.levels(model)[0][0]) if this.from_noise else begun
+
+    def _all(self, this: Pass, model: Model, first: Frames, make: Callable[[Strips], torch.Tensor]) -> Frames:
+        """All frames of strips, of which the first ones were made."""
+        settings = self._session.request.settings
+        if self._host.interrupted():
+            return first
+        tried = settings.to_try
+
+        def one_more(ts: Sequence[Sequence[float]], number: int) -> Frames | None:
+            strips = Strips(settings, this.batch, ts)
+            self._host.tell(f"sampling image {number} of {tried}")
+            made = strips.frames(make(strips))
+            return None if self._host.interrupted() else made
+
+        return explored(first, one_more, seen_by(self._host, model), settings.frames, tried)
 
     def _widened(self, this: Pass, generation: Generation, x: torch.Tensor) -> torch.Tensor:
         """With the latents of images beside; some have noise of their own."""
@@ -84,7 +114,11 @@ class Sampled:
             if prompt:
                 this.take_beside(label, prompt)
         if this.title.startswith("second"):
-            return AtPlace(settings, this.batch, self._session.place)
+            return AtPlace(settings, this.batch, self._session.places)
+        sigmas, own = this.levels(self._host.model())
+        if settings.is_adaptive and len(own) < len(sigmas):
+            raise BadSetting("cannot be found where a refiner takes over within the pass.", "Adaptive places",
+                             settings.places)
         return Strips(settings, this.batch)
 
     def _ends(self, strips: Strips, model: Model, prepared: Sequence[Prepared]) -> list[torch.Tensor]:
@@ -93,16 +127,14 @@ class Sampled:
             return []
         return [reconstruction(self._host, model, each)[1] for each in prepared]
 
-    def _shown(self, strips: Strips, samples: torch.Tensor, ends: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _shown(self, frames: Frames) -> torch.Tensor:
         """The first frame of each strip is the host's own image; the others are kept for it, which gives them the same
         second pass, if there is one."""
-        if not strips.beside:
-            return samples
-        self._session.frames = strips.frames(samples, ends)
-        self._session.place = self._session.frames.ts[0]
-        return self._session.frames.latents[:, 0]
+        self._session.frames = frames
+        self._session.places = [ts[0] for ts in frames.ts]
+        return frames.latents[:, 0]
 
-    def _with(self, this: Pass, model: Model, generation: Generation, prepared: Sequence[Prepared], x: torch.Tensor,
+    def _with(self, this: Pass, model: Model, generation: Generation, x: torch.Tensor, prepared: Sequence[Prepared],
               sample: Sample) -> torch.Tensor:
         extras = self._session.extras
         extras.before(self._host, model, prepared, this.title)

@@ -15,7 +15,7 @@ from lib_indetail.run.strips import Frames
 class Session:
     """`given` are the arguments that `request` was made of. `passed` says that the batch at hand was sampled through
     us, `claims` that the infotext names us, `skipped` that it goes on without InDetail, `error` why it is refused.
-    `frames` are those of the batch's strips, and `place` is where on them a second pass is. `begun` is False while only
+    `frames` are those of the batch's strips, and `places` where on each a second pass is. `begun` is False while only
     the arguments were looked at."""
 
     given: Sequence[Any] = ()
@@ -27,7 +27,7 @@ class Session:
     skipped: bool = False
     error: Exception | None = None
     frames: Frames | None = None
-    place: float = 0.0
+    places: Sequence[float] = ()
 
     def is_of(self, given: Sequence[Any]) -> bool:
         """Whether the request was made of these arguments. Long texts are compared by identity first, also within

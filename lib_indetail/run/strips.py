@@ -25,11 +25,11 @@ ALWAYS = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The images of a batch's strips: `latents` [strips, frames, C, h, w], their places `ts`, in how many `rows` they
-    were made, and the seeds of the other ends, where these have their own."""
+    """The images of a batch's strips: `latents` [strips, frames, C, h, w], of each strip the places `ts`, in how many
+    `rows` they were made, and the seeds of the other ends, where these have their own."""
 
     latents: torch.Tensor
-    ts: Sequence[float]
+    ts: Sequence[Sequence[float]]
     rows: int
     seeds: Sequence[int] | None = None
 
@@ -38,16 +38,28 @@ class Strips:
     """One for each image of a batch, which is its first end. Behind the batch stand the other ends, so that those
     between find both ends there in whatever parts rows are sent; then those between, strip by strip."""
 
-    def __init__(self, settings: Settings, images: range):
-        """`images` are the numbers of the batch's among all."""
+    def __init__(self, settings: Settings, images: range, ts: Sequence[Sequence[float]] | None = None):
+        """`images` are the numbers of the batch's among all; `ts` the places of each strip's frames, where these are
+        not what the settings say."""
         self._settings, self._batch, self.kind = settings, len(images), settings.interpolate
-        self.ts = settings.frames_at
-        inner, strips = [t for t in self.ts if 0 < t < 1], range(self._batch)
+        self.ts = ts or [settings.frames_at] * self._batch
+        strips = range(self._batch)
+        inner = [(strip, t) for strip in strips for t in self.ts[strip] if 0 < t < 1]
         self.seeds = [settings.seed_b + number for number in images] if settings.seed_b >= 0 else None
         self.beside = [Beside(strip, settings.prompt_b or None, self.seeds and self.seeds[strip]) for strip in strips]
-        self.beside += [Beside(strip, settings.guide_prompt or None) for strip in strips for _ in inner]
+        self.beside += [Beside(strip, settings.guide_prompt or None) for strip, _ in inner]
         ends = [(strip, t) for t in (0.0, 1.0) for strip in strips]
-        self._images = [*ends, *((strip, t) for strip in strips for t in inner)]
+        self._images = [*ends, *inner]
+
+    @property
+    def calls(self) -> int:
+        """Of the sampler: with adaptive places one for each image that is tried behind the first ones."""
+        is_first = self._settings.is_adaptive and self.beside
+        return 1 + max(0, self._settings.to_try - len(self.ts[0])) if is_first else 1
+
+    @property
+    def doing(self) -> str:
+        return f"sampling {sum(map(len, self.ts))} frames"
 
     def reading(self, prepared: Sequence[Prepared]) -> list[Prepared]:
         """Image prompts as attention reads them: for the whole strip of an image, what is for that image."""
@@ -90,9 +102,9 @@ class Strips:
 
     def frames(self, latents: torch.Tensor, ends: Sequence[torch.Tensor] = ()) -> Frames:
         """Of all that was sampled; `ends` [1, C, h, w] stand in the place of both ends."""
-        numbers = [[self._images.index((strip, t)) for t in self.ts] for strip in range(self._batch)]
+        numbers = [[self._images.index((strip, t)) for t in ts] for strip, ts in enumerate(self.ts)]
         made = torch.stack([latents[each] for each in numbers])
-        for place, t in enumerate(self.ts):
+        for place, t in enumerate(self.ts[0]):
             if ends and t in (0, 1):
                 made[:, place] = ends[int(t)].to(made)
         return Frames(made, self.ts, len(latents), self.seeds)
@@ -112,12 +124,12 @@ class Strips:
 
 
 class AtPlace(Strips):
-    """A second pass of all strips of a batch at one place: nothing stands beside."""
+    """A second pass of one frame of each strip of a batch, at these places: nothing stands beside."""
 
-    def __init__(self, settings: Settings, images: range, t: float):
-        super().__init__(replace(settings, frame_at=repr(t)), images)
-        self.beside, self._t = [], t
-        self._images = [(strip, t) for strip in range(self._batch)]
+    def __init__(self, settings: Settings, images: range, places: Sequence[float]):
+        super().__init__(settings, images, [[t] for t in places])
+        self.beside, self._places = [], places
+        self._images = list(enumerate(places))
 
     def method(self, phases: Phases, model: Model, prepared: Sequence[Prepared], readers: Sequence[Reader]) -> Method:
         if self.kind == PROMPTS:
@@ -126,4 +138,4 @@ class AtPlace(Strips):
             strip = [Between(image, image, t) for image, t in self._images]
             main = BetweenPictures(strip, phases, *self._mains(readers), texts=False)
         texts = self._settings.prompt_b or None, self._settings.guide_prompt or None
-        return AtOnePlace(main, self._t, *texts, self._blend)
+        return AtOnePlace(main, self._places, *texts, self._blend)

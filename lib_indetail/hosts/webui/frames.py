@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,22 +18,23 @@ from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.pictures.sheet import animated, sheet, side_by_side
 from lib_indetail.run.strips import Frames
 
+_PLACE = re.compile(rf"{FRAME_AT}: ([^,\s]+)")
 _OF_IMAGES = "prompts", "negative_prompts", "seeds", "subseeds"
 
 
 def show(p, images: Sequence[torch.Tensor], frames: Frames) -> list[torch.Tensor]:
     """Of a batch's decoded images [3, H, W] in 0..1, the first frames of their strips, all frames strip by strip. The
     lists that `p` keeps of its images follow. Whoever stops it keeps the frames that are done."""
-    columns = [list(images)]
+    columns, places = [list(images)], list(zip(*frames.ts, strict=True))
     make = _second_pass if getattr(p, "enable_hr", False) else _decoded
-    shared.state.job_count += len(frames.ts) - 1 if make is _second_pass else 0
-    for number, t in enumerate(frames.ts[1:], 1):
+    shared.state.job_count += len(places) - 1 if make is _second_pass else 0
+    for number, at in enumerate(places[1:], 1):
         if make is _second_pass and (shared.state.interrupted or shared.state.skipped):
             break
-        runtime.at_place(Job(p), t)
+        runtime.at_places(Job(p), at)
         columns.append(make(p, frames.latents[:, number]))
-    if len(columns) < len(frames.ts):
-        Job(p).add(of_frames(len(images), frames.ts[:len(columns)], frames.rows, frames.seeds))
+    if len(columns) < len(places):
+        Job(p).add(of_frames([ts[:len(columns)] for ts in frames.ts], frames.rows, frames.seeds))
     for name in _OF_IMAGES:
         setattr(p, name, [each for each in getattr(p, name) for _ in columns])
     return [column[strip] for strip in range(len(images)) for column in columns]
@@ -68,12 +70,12 @@ def all_strips(job: Job, processed) -> dict[str, Image.Image]:
 def of_strips(processed, settings: Settings) -> dict[str, Image.Image]:
     """Behind all frames that there are: of each strip a picture, by title, and where it is wanted an animation. A grid,
     which has the first frame's infotext, stands in front."""
-    ts, label, first = settings.frames_at, f"{FRAME_AT}: ", processed.index_of_first_image
-    frames = [picture for picture, text in zip(processed.images[first:], processed.infotexts[first:], strict=False)
-              if label in text]
+    first, count = processed.index_of_first_image, settings.frames_shown
+    frames = [(picture, float(place[1])) for picture, text in zip(
+        processed.images[first:], processed.infotexts[first:], strict=False) if (place := _PLACE.search(text))]
     made = {}
-    for number in range(len(frames) // len(ts) if len(ts) > 1 else 0):
-        strip = frames[number * len(ts):(number + 1) * len(ts)]
+    for number in range(len(frames) // count if count > 1 else 0):
+        strip, ts = zip(*frames[number * count:(number + 1) * count], strict=True)
         if settings.sheet != NO_SHEET:
             made[f"Strip {number + 1}"] = sheet(strip, ts) if settings.sheet == STRIP_AND_STEPS else side_by_side(strip)
         if settings.animation != NO_ANIMATION:

@@ -11,12 +11,14 @@ from typing import Any
 import psutil
 import torch
 from modules import devices, paths_internal, sd_models, shared
+from PIL import Image
 
 from lib_indetail.ask.options import OPTIONS
 from lib_indetail.errors import CannotAct
 from lib_indetail.hosts.webui import progress
 from lib_indetail.hosts.webui.around import Around
 from lib_indetail.hosts.webui.cfg_denoiser import Calls, Evaluations
+from lib_indetail.hosts.webui.image_tower import image_tower
 from lib_indetail.hosts.webui.model import WebuiModel
 from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.inversion.inverter import Progress
@@ -66,6 +68,9 @@ class WebUI:
                     apart: Callable[[], AbstractContextManager]) -> Evaluations:
         """See `run.host.Pass.evaluations`; `encode(prompt)` gives a text for all steps."""
         return Evaluations(p.sampler.model_wrap_cfg, self.calls(p, apart), self.model, encode, told)
+
+    def image_tower(self) -> Callable[[Image.Image], torch.Tensor] | None:
+        return image_tower()
 
     def free_memory(self) -> int:
         """Of a GPU also what torch holds and does not use."""

@@ -12,7 +12,7 @@ from lib_indetail.ask import infotext
 from lib_indetail.attention.method import Beside
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.hosts.webui import replaced_sampling
-from lib_indetail.hosts.webui.more_images import noise_for_more, of_more
+from lib_indetail.hosts.webui.more_images import SameNoise, noise_for_more, of_more
 from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.hosts.webui.progress import RestOfJob
 from lib_indetail.hosts.webui.sampling_pass import SamplingPass
@@ -85,9 +85,12 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
     def indetail_sample(p, x, *args, **kwargs):
         disarm(sampler)
 
-        this = SamplingPass(p, x, from_noise, kwargs)
+        this, again = SamplingPass(p, x, from_noise, kwargs), SameNoise(p.rng)
+        rest = RestOfJob(p.sampler)
 
         def sample(latents: torch.Tensor, beside: Sequence[Beside], spread: Change) -> torch.Tensor:
+            if again.begin():
+                rest.another()
             if not beside:
                 return original(p, latents, *args, **kwargs)
             more = partial(of_more, count=len(x), beside=beside, encode=this.encoded)
@@ -95,7 +98,7 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
                 return original(p, latents, *map(more, args), **{name: more(each) for name, each in kwargs.items()})
 
         try:
-            with RestOfJob(p.sampler):
+            with rest:
                 return run(this, x, sample)
         except (BadSetting, BadPicture, CannotAct) as error:
             raise replaced_sampling.refused(p, error) from None

@@ -60,6 +60,35 @@ def _spread_trees(create: Callable, spread: Change) -> Callable:
     return indetail_noise_sampler
 
 
+class SameNoise:
+    """Every sampling call of a pass draws what the first one draws."""
+
+    def __init__(self, rng):
+        self._generators = getattr(rng, "generators", ())
+        self._states: list[Any] | None = None
+
+    def begin(self) -> bool:
+        """A call; whether another one was before it."""
+        if self._states is None:
+            self._states = [_state(each) for each in self._generators]
+            return False
+        for each, state in zip(self._generators, self._states, strict=True):
+            _put_back(each, state)
+        return True
+
+
+def _state(generator: Any) -> Any:
+    return generator.get_state() if isinstance(generator, torch.Generator) else dict(vars(generator))
+
+
+def _put_back(generator: Any, state: Any) -> None:
+    """The host has a generator of its own beside torch's, which counts in an attribute."""
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    else:
+        vars(generator).update(state)
+
+
 class _MoreNoise:
     """The host's, for others too."""
 

@@ -71,6 +71,11 @@ class RestOfJob:
         self._sampler.callback_state = indetail_callback_state
         return self
 
+    def another(self) -> None:
+        """A further sampling call begins, which is a job of its own."""
+        self._read = 0.0
+        _set(job_no=int(shared.state.job_no) + 1, sampling_step=0)
+
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         """The job is done, at the place where the host takes it for done."""
         vars(self._sampler).pop("callback_state", None)

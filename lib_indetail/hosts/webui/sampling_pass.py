@@ -93,6 +93,10 @@ class SamplingPass:
             self._texts[prompt] = runtime.host.model().whole_text(self.styled(prompt), self.frame)
         return self._texts[prompt]
 
+    def will_sample(self, calls: int) -> None:
+        """Each is a job of the host's."""
+        shared.state.job_count += calls - 1
+
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""
         sigmas = self._sigmas(model.schedule)
