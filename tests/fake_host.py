@@ -138,7 +138,7 @@ class FakePass:
         finally:
             self.told, self.apart = None, contextlib.nullcontext
 
-    def will_sample(self, calls: int) -> None:
+    def will_sample(self, calls: int, frames: int) -> None:
         self.calls = calls
 
     def noise(self, seeds: Sequence[int]) -> torch.Tensor:

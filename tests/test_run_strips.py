@@ -191,7 +191,7 @@ def second_pass(host, wish, t, prompt, seeds=(1,)):
     """What the strips of a wish have in a second pass at a place, of latents that are the same for all."""
     made = host.generate(wish, seeds=seeds, passes=[{"title": "first pass"}], prompts=[prompt])
     if "shared" in wish:
-        host.owner.at_places(made.job, [t] * len(seeds))
+        host.owner.at_places(made.job, 1, [t] * len(seeds))
     this = FakePass(host, **SECOND_PASS, prompts=[prompt], batch=range(len(seeds)))
     host.owner.arm(made.job, (wish,))
     x, run = torch.cat([randn(1, 4, 8, 8, seed=9 + seed) for seed in seeds]), made.job.run

@@ -164,8 +164,9 @@ class Pass(Protocol):
         """A prompt will be that of images beside, or be asked for. Raises BadSetting, with the label, for one that
         cannot."""
 
-    def will_sample(self, calls: int) -> None:
-        """There will be so many sampling calls in the place of one, each of which draws the same noise."""
+    def will_sample(self, calls: int, frames: int) -> None:
+        """In this batch there will be so many sampling calls in the place of one, each of which draws the same noise,
+        and behind a first pass a second one of each of so many frames."""
 
     def levels(self, model: Model) -> tuple[list[float], list[float]]:
         """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another

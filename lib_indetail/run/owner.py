@@ -124,9 +124,9 @@ class Owner:
             job.add(infotext.of_frames(frames.ts, frames.rows, frames.seeds))
         return frames
 
-    def at_places(self, job: Job, places: Sequence[float]) -> None:
-        """The sampling call that comes is a second pass of one frame of each strip, there."""
-        job.state.places = places
+    def at_places(self, job: Job, frame: int, places: Sequence[float]) -> None:
+        """The sampling call that comes is a second pass of the frame with this number of each strip, there."""
+        job.state.frame, job.state.places = frame, places
 
     def finish(self, job: Job) -> dict[str, Image.Image]:
         """When a generation has ended: its extra pictures, by title."""

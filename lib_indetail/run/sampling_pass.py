@@ -63,7 +63,8 @@ class Sampled:
         self._host.tell(strips.doing if strips else "sampling")
         if not acts:
             return sample(x, (), unchanged)
-        this.will_sample(strips.calls if strips else 1)
+        if strips and strips.beside:
+            this.will_sample(strips.calls, settings.frames_shown)
         samples = self._with(this, model, generation, begun, prepared, sample)
         if not strips:
             return samples[:len(x)]
@@ -114,7 +115,7 @@ class Sampled:
             if prompt:
                 this.take_beside(label, prompt)
         if this.title.startswith("second"):
-            return AtPlace(settings, this.batch, self._session.places)
+            return AtPlace(settings, this.batch, self._session.places, self._session.frame)
         sigmas, own = this.levels(self._host.model())
         if settings.is_adaptive and len(own) < len(sigmas):
             raise BadSetting("cannot be found where a refiner takes over within the pass.", "Adaptive places",
@@ -131,7 +132,7 @@ class Sampled:
         """The first frame of each strip is the host's own image; the others are kept for it, which gives them the same
         second pass, if there is one."""
         self._session.frames = frames
-        self._session.places = [ts[0] for ts in frames.ts]
+        self._session.frame, self._session.places = 0, [ts[0] for ts in frames.ts]
         return frames.latents[:, 0]
 
     def _with(self, this: Pass, model: Model, generation: Generation, x: torch.Tensor, prepared: Sequence[Prepared],

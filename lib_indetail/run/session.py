@@ -15,8 +15,8 @@ from lib_indetail.run.strips import Frames
 class Session:
     """`given` are the arguments that `request` was made of. `passed` says that the batch at hand was sampled through
     us, `claims` that the infotext names us, `skipped` that it goes on without InDetail, `error` why it is refused.
-    `frames` are those of the batch's strips, and `places` where on each a second pass is. `begun` is False while only
-    the arguments were looked at."""
+    `frames` are those of the batch's strips; of which one (from 0) a second pass is, says `frame`, and where on each
+    strip it lies, `places`. `begun` is False while only the arguments were looked at."""
 
     given: Sequence[Any] = ()
     request: Request = field(default_factory=Request)
@@ -27,6 +27,7 @@ class Session:
     skipped: bool = False
     error: Exception | None = None
     frames: Frames | None = None
+    frame: int = 0
     places: Sequence[float] = ()
 
     def is_of(self, given: Sequence[Any]) -> bool:

@@ -43,6 +43,8 @@ class Strips:
         not what the settings say."""
         self._settings, self._batch, self.kind = settings, len(images), settings.interpolate
         self.ts = ts or [settings.frames_at] * self._batch
+        count = sum(map(len, self.ts))
+        self.doing = f"sampling {count} frames" if count > 1 else "sampling"
         strips = range(self._batch)
         inner = [(strip, t) for strip in strips for t in self.ts[strip] if 0 < t < 1]
         self.seeds = [settings.seed_b + number for number in images] if settings.seed_b >= 0 else None
@@ -56,10 +58,6 @@ class Strips:
         """Of the sampler: with adaptive places one for each image that is tried behind the first ones."""
         is_first = self._settings.is_adaptive and self.beside
         return 1 + max(0, self._settings.to_try - len(self.ts[0])) if is_first else 1
-
-    @property
-    def doing(self) -> str:
-        return f"sampling {sum(map(len, self.ts))} frames"
 
     def reading(self, prepared: Sequence[Prepared]) -> list[Prepared]:
         """Image prompts as attention reads them: for the whole strip of an image, what is for that image."""
@@ -126,9 +124,10 @@ class Strips:
 class AtPlace(Strips):
     """A second pass of one frame of each strip of a batch, at these places: nothing stands beside."""
 
-    def __init__(self, settings: Settings, images: range, places: Sequence[float]):
+    def __init__(self, settings: Settings, images: range, places: Sequence[float], frame: int = 0):
         super().__init__(settings, images, [[t] for t in places])
         self.beside, self._places = [], places
+        self.doing = f"sampling frame {frame + 1} of {settings.frames_shown}"
         self._images = list(enumerate(places))
 
     def method(self, phases: Phases, model: Model, prepared: Sequence[Prepared], readers: Sequence[Reader]) -> Method:

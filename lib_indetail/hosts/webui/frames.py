@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib_indetail.ask.infotext import FRAME_AT, of_frames
 from lib_indetail.ask.interpolating import NO_ANIMATION, NO_SHEET, STRIP_AND_STEPS
 from lib_indetail.ask.settings import Settings
 from lib_indetail.hosts.webui.job import Job
+from lib_indetail.hosts.webui.progress import jobs_again
 from lib_indetail.hosts.webui.runtime import runtime
 from lib_indetail.pictures.sheet import animated, sheet, side_by_side
 from lib_indetail.run.strips import Frames
@@ -27,12 +29,12 @@ def show(p, images: Sequence[torch.Tensor], frames: Frames) -> list[torch.Tensor
     lists that `p` keeps of its images follow. Whoever stops it keeps the frames that are done."""
     columns, places = [list(images)], list(zip(*frames.ts, strict=True))
     make = _second_pass if getattr(p, "enable_hr", False) else _decoded
-    shared.state.job_count += len(places) - 1 if make is _second_pass else 0
-    for number, at in enumerate(places[1:], 1):
-        if make is _second_pass and (shared.state.interrupted or shared.state.skipped):
-            break
-        runtime.at_places(Job(p), at)
-        columns.append(make(p, frames.latents[:, number]))
+    with jobs_again() if make is _second_pass else contextlib.nullcontext():
+        for number, at in enumerate(places[1:], 1):
+            if make is _second_pass and (shared.state.interrupted or shared.state.skipped):
+                break
+            runtime.at_places(Job(p), number, at)
+            columns.append(make(p, frames.latents[:, number]))
     if len(columns) < len(places):
         Job(p).add(of_frames([ts[:len(columns)] for ts in frames.ts], frames.rows, frames.seeds))
     for name in _OF_IMAGES:

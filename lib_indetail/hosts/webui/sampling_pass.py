@@ -93,9 +93,11 @@ class SamplingPass:
             self._texts[prompt] = runtime.host.model().whole_text(self.styled(prompt), self.frame)
         return self._texts[prompt]
 
-    def will_sample(self, calls: int) -> None:
-        """Each is a job of the host's."""
-        shared.state.job_count += calls - 1
+    def will_sample(self, calls: int, frames: int) -> None:
+        """Each is a job of the host's, and all batches are told of with the first one: the bar never goes back."""
+        if getattr(self._p, "iteration", 0) == 0:
+            more = calls - 1 + (frames - 1 if self.title else 0)
+            shared.state.job_count += more * self._p.n_iter
 
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""

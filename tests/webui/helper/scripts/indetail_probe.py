@@ -78,6 +78,19 @@ class ProbeScript(scripts.Script):
             probe.notes.append(f"inner: {inner_generation(p)}")
 
 
+class SmallTower(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def preprocess(self, picture):
+        return torch.tensor(list(picture.resize((4, 4)).getdata())).float().T.reshape(3, 4, 4) / 255
+
+    def encode_image(self, pixels):
+        probe.notes.append(f"tower: {list(pixels.shape)} {pixels.dtype}")
+        return (self.weight * pixels).flatten(1)
+
+
 def inner_generation(p):
     """A generation inside another one, with the same scripts, as detailers make them."""
     from modules.processing import StableDiffusionProcessingTxt2Img, process_images
@@ -253,6 +266,15 @@ def add_routes(_, app: FastAPI):
         held = contextlib.ExitStack()
         held.enter_context(each_call_twice(probe.moved))
         probe.restore = held.close
+        return {}
+
+    @app.post("/probe/tower")
+    def tower():
+        """A network of few numbers, in the place of the one that the host interrogates with; it notes what it sees."""
+        interrogator, small = shared.interrogator, SmallTower()
+        before = {name: getattr(interrogator, name) for name in ("clip_model", "clip_preprocess")}
+        interrogator.clip_model, interrogator.clip_preprocess = small.half(), small.preprocess
+        probe.restore = lambda: [setattr(interrogator, name, value) for name, value in before.items()]
         return {}
 
     @app.get("/probe/moved")
