@@ -112,6 +112,7 @@ class FakePass:
     predictions: list[torch.Tensor] = field(default_factory=list)
     beside: Sequence[Beside] = ()
     calls: int = 1
+    way: Any = None
 
     def texts(self, own: Sequence[str], with_prompts: bool = False) -> list[str]:
         """Of all images: those of the batch have one, or each its own."""
@@ -140,6 +141,9 @@ class FakePass:
 
     def will_sample(self, calls: int, frames: int) -> None:
         self.calls = calls
+
+    def between_seeds(self, seeds: Sequence[int], places: Sequence[float]) -> None:
+        self.way = seeds, places
 
     def noise(self, seeds: Sequence[int]) -> torch.Tensor:
         return torch.cat([randn(1, 4, self.frame.height // 8, self.frame.width // 8, seed=seed) for seed in seeds])

@@ -211,6 +211,19 @@ def test_a_second_pass_has_each_frame_at_its_own_text(host, image):
     assert error(guided, ends[1]) < 1e-4
 
 
+def test_noise_of_a_second_pass_lies_between_the_seeds_of_both_ends(host):
+    for wish, way in ((STRIP, None), ({**STRIP, "seed_b": 5}, ([5, 6], [0.25, 0.25]))):
+        made = host.generate({"shared": wish}, seeds=(1, 2), passes=[{"title": "first pass"}])
+        host.owner.at_places(made.job, 1, [0.25, 0.25])
+        again = host.generate({"shared": wish}, seeds=(1, 2), passes=[{"title": "first pass"}, SECOND_PASS])
+        this = FakePass(host, **SECOND_PASS, batch=range(2))
+        host.owner.arm(made.job, ({"shared": wish},))
+        with torch.no_grad():
+            made.job.run(this, torch.cat([randn(1, 4, 8, 8, seed=seed) for seed in (1, 2)]), this.sample)
+        assert this.way == way
+        assert again.passes[1].way == (way and ([5, 6], [0, 0]))  # the host's own, of the first frames
+
+
 def test_a_second_pass_between_image_prompts_has_either_at_its_end(host):
     prompts = [{**PAPER, "image": picture(number, 64, 64), "inversion_text": "empty"} for number in (0, 1)]
     wish = {"prompts": prompts, "shared": {"interpolate": "image prompts", "frames": 3}}

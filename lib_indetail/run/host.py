@@ -157,6 +157,9 @@ class Pass(Protocol):
     def noise(self, seeds: Sequence[int]) -> torch.Tensor:
         """Unit noise of other images [n, C, h, w], from which a sampler's steps go on where these stand beside."""
 
+    def between_seeds(self, seeds: Sequence[int], places: Sequence[float]) -> None:
+        """All noise that a second pass draws lies at these places of the way to that of these seeds, image by image."""
+
     def styled(self, prompt: str) -> str:
         """A prompt with what the host adds to those of the pass."""
 

@@ -115,7 +115,10 @@ class Sampled:
             if prompt:
                 this.take_beside(label, prompt)
         if this.title.startswith("second"):
-            return AtPlace(settings, this.batch, self._session.places, self._session.frame)
+            strips = AtPlace(settings, this.batch, self._session.places, self._session.frame)
+            if strips.seeds:
+                this.between_seeds(strips.seeds, self._session.places)
+            return strips
         sigmas, own = this.levels(self._host.model())
         if settings.is_adaptive and len(own) < len(sigmas):
             raise BadSetting("cannot be found where a refiner takes over within the pass.", "Adaptive places",

@@ -170,6 +170,18 @@ def test_hires_fix_is_made_frame_by_frame(host, picture, upscaler, image):
     assert host.get("/probe/state")[1]["hooks"] == 0
 
 
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ SDE", "DDIM"])
+def test_hires_fix_has_the_other_ends_seed_too(host, sampler):
+    fields = {**KINDS["hires"], "batch_size": 2, "sampler_name": sampler}
+    strip = made(host, wish={"seed_b": 30, "frames": 3}, **fields)
+    for number in range(2):
+        for end, (prompt, seed) in ((0, ("a star", 7 + number)), (2, ("a heart", 30 + number))):
+            alone, = host.make(**{**fields, "prompt": prompt, "seed": seed, "batch_size": 1})
+            assert difference(strip[3 * number + end], alone) <= 1
+        assert all(difference(strip[3 * number + 1], strip[3 * number + end]) > 20 for end in (0, 2))
+    assert host.make() and host.get("/probe/state")[1]["hooks"] == 0
+
+
 def test_after_strips_everything_is_as_before(host):
     before = host.make()
     made(host)

@@ -14,6 +14,7 @@ from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.hosts.webui import replaced_sampling
 from lib_indetail.hosts.webui.more_images import SameNoise, noise_for_more, of_more
 from lib_indetail.hosts.webui.nested_generations import depth
+from lib_indetail.hosts.webui.noise_between import between, noise_between
 from lib_indetail.hosts.webui.progress import RestOfJob
 from lib_indetail.hosts.webui.sampling_pass import SamplingPass
 from lib_indetail.hosts.webui.saying import say
@@ -91,6 +92,10 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
         def sample(latents: torch.Tensor, beside: Sequence[Beside], spread: Change) -> torch.Tensor:
             if again.begin():
                 rest.another()
+            if this.way:
+                noise = between(args[0], this.noise(this.way[0]), this.way[1])
+                with noise_between(p, this.others, *this.way):
+                    return original(p, latents, noise, *args[1:], **kwargs)
             if not beside:
                 return original(p, latents, *args, **kwargs)
             more = partial(of_more, count=len(x), beside=beside, encode=this.encoded)

@@ -27,7 +27,7 @@ class SamplingPass:
 
     def __init__(self, p, x: torch.Tensor, from_noise: bool, given: Mapping[str, Any]):
         self._p, self._steps, self.from_noise = p, given.get("steps"), from_noise
-        self._beside, self.others = given.get("image_conditioning"), None
+        self._beside, self.others, self.way = given.get("image_conditioning"), None, None
         self._texts: dict[str, MulticondLearnedConditioning] = {}
         self._is_second = getattr(p, "is_hr_pass", False)
         first = getattr(p, "iteration", 0) * p.batch_size
@@ -77,6 +77,9 @@ class SamplingPass:
         self.others = rng.ImageRNG(own.shape, list(seeds), self._p.subseeds, own.subseed_strength,
                                    own.seed_resize_from_h, own.seed_resize_from_w)
         return self.others.next()
+
+    def between_seeds(self, seeds: Sequence[int], places: Sequence[float]) -> None:
+        self.way = seeds, places
 
     def take_beside(self, label: str, prompt: str) -> None:
         refuse_parts("Prompt", self.prompts)

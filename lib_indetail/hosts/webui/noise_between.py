@@ -1,0 +1,58 @@
+"""A second pass whose noise lies between that of two seeds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from lib_indetail.noise.slerp import slerp
+
+
+def between(own: torch.Tensor, other: torch.Tensor, places: Sequence[float]) -> torch.Tensor:
+    """Noise [n, C, h, w], image by image at its place of the way to the other's."""
+    return torch.stack([slerp(first, last, t) for first, last, t in zip(own, other.to(own), places, strict=True)])
+
+
+@contextlib.contextmanager
+def noise_between(p, others, seeds: Sequence[int], places: Sequence[float]) -> Iterator[None]:
+    """Of a sampler's steps, at `places` of the way to `others`, which draws for these seeds."""
+    sampler, rng = p.sampler, p.rng
+    known = vars(sampler).get("create_noise_sampler")
+    p.rng = _Between(rng, others, places)
+    sampler.create_noise_sampler = _trees(sampler.create_noise_sampler, seeds, places)
+    try:
+        yield
+    finally:
+        p.rng = rng
+        del sampler.create_noise_sampler
+        if known is not None:
+            sampler.create_noise_sampler = known
+
+
+def _trees(create: Callable, seeds: Sequence[int], places: Sequence[float]) -> Callable:
+    """Of samplers that draw their noise from trees, one for each seed."""
+    def indetail_noise_sampler(x, sigmas, p):
+        own, before = create(x, sigmas, p), p.all_seeds
+        p.all_seeds = [0] * (p.iteration * p.batch_size) + list(seeds)
+        try:
+            other = create(x, sigmas, p)
+        finally:
+            p.all_seeds = before
+        return own and (lambda *levels: between(own(*levels), other(*levels), places))
+
+    return indetail_noise_sampler
+
+
+class _Between:
+    """The host's, on the way to others."""
+
+    def __init__(self, rng, others, places: Sequence[float]):
+        self._rng, self._others, self._places = rng, others, places
+
+    def next(self) -> torch.Tensor:
+        return between(self._rng.next(), self._others.next(), self._places)
+
+    def __getattr__(self, name: str):
+        return getattr(self._rng, name)
