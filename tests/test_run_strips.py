@@ -65,6 +65,14 @@ def test_texts_alone_is_no_step_of_interpolation(host):
     assert error(strips(host, between="texts alone")[:, 1], strips(host)[:, 1]) > 1e-2
 
 
+def test_the_steps_after_the_share_may_have_a_way_of_their_own(host):
+    whole = strips(host, interpolated_share=1, between="concept")
+    assert torch.equal(strips(host, interpolated_share=0, between_after="concept"), whole)
+    assert torch.equal(strips(host, interpolated_share=0.5, between="concept", between_after="concept"), whole)
+    changed = strips(host, interpolated_share=0.5, between="layout", between_after="concept")
+    assert error(changed[:, 1], whole[:, 1]) > 1e-2
+
+
 def test_a_share_of_the_steps_is_counted_in_steps(host):
     """Of four steps the same two at a half and a little more, three at three quarters."""
     half, more, three = (strips(host, interpolated_share=share)[:, 1] for share in (0.5, 0.55, 0.75))

@@ -100,6 +100,9 @@ class Interpolating:
         "Interpolated share", 0.5, 0.0, 1.0, 0.05, "InDetail interpolated share",
         "In this share of the steps, from the first on, the ends are read; after it each image has its own attention "
         "alone. SDXL likes 1."))
+    between_after: str = _of_the_tab(choice(
+        "Between afterwards", "texts alone", tuple(VARIANTS), "InDetail between afterwards",
+        "The same for the steps after the interpolated share."))
     places: str = _of_the_tab(varying(
         "Places", EVEN, _places, NAMED, "InDetail places",
         "Where the frames lie between the ends: even, at the quantiles of a Beta distribution, adaptive, or a list of "
@@ -132,9 +135,9 @@ class Interpolating:
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.interpolates and self.guide_prompt and self.variant.startswith("pure") and self.interpolated_share == 1:
-            raise BadSetting(f"has no effect where images between read {self.between} in all steps: choose another "
-                             "way, or a smaller share.", "Guide prompt", self.guide_prompt)
+        if self.interpolates and self.guide_prompt and all(way.endswith("ends alone") for way in self._ways_in_force):
+            raise BadSetting(f"has no effect where images between read {self._ways_in_force[0]} in all steps: choose "
+                             "another way, or another share.", "Guide prompt", self.guide_prompt)
         if self.is_adaptive and 0 < self.places_tried < self.frames:
             raise BadSetting(f"must be as many as there are frames ({self.frames}), or more.", "Images to try",
                              self.places_tried)
@@ -144,8 +147,14 @@ class Interpolating:
         return self.interpolate != OFF
 
     @property
-    def variant(self) -> Variant:
-        return VARIANTS[self.between]
+    def variants(self) -> tuple[Variant, Variant]:
+        """In the interpolated share, and after it."""
+        return VARIANTS[self.between], VARIANTS[self.between_after]
+
+    @property
+    def _ways_in_force(self) -> list[str]:
+        share = self.interpolated_share
+        return [self.between] * (share > 0) + [self.between_after] * (share < 1)
 
     @property
     def is_adaptive(self) -> bool:

@@ -96,7 +96,8 @@ class Strips:
         steps = int(len(sigmas) * self._settings.interpolated_share + 1e-6)
         first = FULL_NOISE if this.from_noise else model.schedule.timestep(sigmas[0])
         ends = [position(model.schedule.timestep(sigma), first) for sigma in sigmas[max(0, steps - 1):steps + 1]]
-        return Phases(self._settings.variant, 0.0 if not steps else ALWAYS if steps == len(sigmas) else sum(ends) / 2)
+        early, late = self._settings.variants
+        return Phases(early, 0.0 if not steps else ALWAYS if steps == len(sigmas) else sum(ends) / 2, late)
 
     def frames(self, latents: torch.Tensor, ends: Sequence[torch.Tensor] = ()) -> Frames:
         """Of all that was sampled; `ends` [1, C, h, w] stand in the place of both ends."""

@@ -14,7 +14,8 @@ AS_BEFORE: dict[str, Any] = {
     "levels": "all", "detail": 0.0, "detail_schedule": "constant",
     "interpolate": "off", "prompt_b": "", "guide_prompt": "", "frames": 5, "frame_at": "", "between": "layout",
     "interpolated_share": 0.5, "places": "even", "places_alpha": 6.0, "places_beta": 3.0,
-    "places_tried": 0, "seed_b": -1, "text_blend": "linear", "sheet": "strip and steps", "animation": "none"}
+    "places_tried": 0, "between_after": "texts alone", "seed_b": -1, "text_blend": "linear",
+    "sheet": "strip and steps", "animation": "none"}
 """Of every setting that came after the first frozen commit, the value that means: as before there was any."""
 OF_EACH = ("weight", "strength", "side")
 """What a further image prompt does not take over from the first."""
