@@ -8,7 +8,7 @@ import pytest
 
 from lib_indetail.ask import words
 from lib_indetail.run.recent_sentences import MOST, Told
-from lib_indetail.run.status import kept_text, last_run, line, plan_text, size_of, sizes_with
+from lib_indetail.run.status import kept_text, last_run, line, plan_text, size_of, sizes_with, strip_text
 from tests.frozen.wishes import picture
 
 BAD = "The image is not a picture that can be read."
@@ -91,3 +91,23 @@ def test_what_is_kept_is_counted():
                                      "(1.0 MB). On disk: inversions: 2 (0.5 MB).")
     nothing = dict.fromkeys(counts, 0) | {"kept_pictures": 4}
     assert kept_text(nothing) == line(words.NOTHING_KEPT)
+
+
+@pytest.mark.parametrize(("wish", "said"), [
+    ({}, ""),
+    ({"interpolate": "prompts"},
+     "A strip of 5 images from the prompt to itself: write a prompt B, for each image of the batch."),
+    ({"interpolate": "prompts", "prompt_b": "a heart", "frame_at": "0.25"},
+     "One image at 0.25 of the way from the prompt to prompt B, with both ends beside it."),
+    ({"interpolate": "image prompts", "places": "beta", "frames": 4},
+     "A strip of 4 images from the first image prompt to the second, at 0, 0.608, 0.745, 1, for each image of the "
+     "batch."),
+    ({"interpolate": "morph", "places": "adaptive", "frames": 6},
+     "A strip of 6 images from the first picture itself to the second, the smoothest of 12 that are tried, for each "
+     "image of the batch."),
+    ({"interpolate": "image strength", "places": "0, 0.4, 1"},
+     "A strip of 3 images from the text alone to the whole image prompt, at 0, 0.4, 1, for each image of the batch."),
+    ({"interpolate": "prompts", "places": "0.4"},
+     "Places must be even, beta, adaptive, or 3 to 15 rising places from 0 to 1 such as 0, 0.4, 1, not '0.4'.")])
+def test_what_comes_of_a_strip_is_said(wish, said):
+    assert strip_text(wish) == said

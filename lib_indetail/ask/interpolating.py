@@ -35,7 +35,8 @@ TAB = "interpolate"
 
 
 def _of_the_tab(made: dataclasses.Field) -> Any:
-    return dataclasses.field(default=made.default, metadata={**made.metadata, "tab": TAB})
+    """Not among the advanced ones of the other tab."""
+    return dataclasses.field(default=made.default, metadata={**made.metadata, "advanced": False, "tab": TAB})
 
 
 def _share(label: str, given: str) -> None:

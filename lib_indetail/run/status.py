@@ -10,6 +10,7 @@ from PIL import Image
 
 from lib_indetail.ask import words
 from lib_indetail.ask.forms import DEFAULT_TASK
+from lib_indetail.ask.interpolating import EVEN, IMAGE_PROMPTS, IMAGE_STRENGTH, MORPH, PROMPTS
 from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadPicture, BadSetting
 from lib_indetail.pictures.opening import decoded
@@ -77,6 +78,13 @@ def room_text(need: Need, room: int) -> str:
     return f" It needs {takes}; main memory keeps {_size(room)} of them, the others are made while sampling."
 
 
+_ENDS = {"": "from the prompt to itself: write a prompt B",
+         PROMPTS: "from the prompt to prompt B",
+         IMAGE_PROMPTS: "from the first image prompt to the second",
+         MORPH: "from the first picture itself to the second",
+         IMAGE_STRENGTH: "from the text alone to the whole image prompt"}
+
+
 def strip_text(settings: Mapping[str, Any]) -> str:
     """What will be made between two ends, or why it cannot be."""
     try:
@@ -85,10 +93,15 @@ def strip_text(settings: Mapping[str, Any]) -> str:
         return str(error)
     if not wish.interpolates:
         return ""
-    ends = "from the prompt to prompt B" if wish.prompt_b else "from the prompt to itself: write a prompt B"
+    ends = _ENDS["" if wish.interpolate == PROMPTS and not wish.prompt_b else wish.interpolate]
     if wish.frame_at:
         return f"One image at {wish.frame_at} of the way {ends}, with both ends beside it."
-    return f"A strip of {len(wish.frames_at)} images {ends}, for each image of the batch."
+    chosen = ""
+    if wish.is_adaptive:
+        chosen = f", the smoothest of {wish.to_try} that are tried"
+    elif wish.places != EVEN:
+        chosen = f", at {', '.join(f'{t:.3g}' for t in wish.frames_at)}"
+    return f"A strip of {wish.frames_shown} images {ends}{chosen}, for each image of the batch."
 
 
 def detail_text(patches: int) -> str:

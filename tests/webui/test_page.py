@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
+from lib_indetail.ask.settings import Settings
 from tests.webui.person import Person
 
 
@@ -197,3 +199,27 @@ def test_the_page_starts_with_the_chosen_task_and_keeps_a_persons_other_defaults
         host.reload()
     assert controls(host)["script_txt2img_indetail_stratified_until"]["value"] == 0.2
     assert (host.folder / "ui-config.json").read_text() == before
+
+
+def test_every_setting_has_one_control(person):
+    """A host gives an HTML block's id to two nested elements, but to no control."""
+    names = [*(setting.name for setting in dataclasses.fields(Settings)), "image", "task"]
+    counts = person.page.evaluate("""names => names.map(name => document.querySelectorAll(
+        `#script_txt2img_indetail_${name}`).length)""", names)
+    assert dict(zip(names, counts, strict=True)) == dict.fromkeys(names, 1)
+
+
+def test_a_strip_is_made_in_its_tab(person):
+    """With adaptive places, which are a word in a text field; behind the frames comes the sheet."""
+    person.enable()
+    person.page.locator("#script_txt2img_indetail_tabs .tab-nav button", has_text="Interpolate").first.click()
+    person.own("interpolate").locator("label", has_text="prompts").first.click()
+    for name, text in (("prompt_b", "a heart"), ("places", "adaptive")):
+        person.fill(f"#script_txt2img_indetail_{name} textarea", text)
+    person.page.wait_for_function("() => document.querySelector('#script_txt2img_indetail_strip').innerText"
+                                  ".includes('A strip of 5 images')", timeout=20_000)
+    person.generate()
+    person.page.wait_for_function("() => document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 7",
+                                  timeout=20_000)
+    person.shot("strip")
+    assert person.own_errors() == []
