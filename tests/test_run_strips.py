@@ -315,6 +315,20 @@ def test_a_morph_begins_and_ends_with_the_pictures(host):
     assert error(made[:, 1], between[:, 1]) > 1e-2 and error(made[:, 0], made[:, 2]) > 1e-2
 
 
+def test_the_ends_of_a_morph_begin_with_the_plain_step_of_their_pictures(host):
+    """There a row's own keys and those of its picture are the same ones."""
+    calls = []
+    hook = host.loaded.unet.register_forward_hook(
+        lambda unet, args, kwargs, output: calls.append((args, kwargs, output)), with_kwargs=True)
+    pictures(host, "morph", [{**each, "inversion_text": "same as the prompt"} for each in (FIRST, SECOND)])
+    hook.remove()
+    (x, timesteps), given, made = next(call for call in calls if len(call[0][0]) == 6)  # cond and uncond rows of three
+    with torch.no_grad():
+        plain = host.loaded.unet(x, timesteps, **given)
+    assert error(made[:2], plain[:2]) < 1e-5 and error(made[2], plain[2]) > 1e-3
+    assert error(x[0], x[1]) > 1e-1
+
+
 @pytest.mark.parametrize(("kind", "prompts", "said"), [
     ("image prompts", [FIRST], "image prompts takes two image prompts, from the first to the second; there is 1."),
     ("morph", [FIRST, SECOND, FIRST], "morph takes two image prompts, from the first to the second; there are 3."),
