@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from PIL import Image
 from torch import nn
 
 from lib_indetail.attention.host_attention import HostAttention
@@ -26,6 +25,8 @@ from lib_indetail.inversion.inverter import Progress
 from lib_indetail.noise.schedule import Schedule
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from lib_indetail.pictures.placing import Crop
 
 Change = Callable[[torch.Tensor], torch.Tensor]
