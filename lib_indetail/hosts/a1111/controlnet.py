@@ -4,10 +4,14 @@ changes to the UNet, and its residuals can be kept from the uncond rows."""
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from modules.prompt_parser import MulticondLearnedConditioning
 from torch import nn
+
+from lib_indetail.hosts.webui.denoiser_callback import text_rows
 
 _REPLACED = {"_forward": "_original_inner_forward_cn_hijack", "forward": "original_forward_cn_hijack"}
 """What ControlNet puts on instances of blocks, and where it keeps what was there: the sign that it has been here."""
@@ -27,6 +31,16 @@ class ControlNet:
         """The active units that add residuals; reference units do not."""
         return [unit for network in self._networks for unit in network.control_params
                 if unit.control_model_type.is_controlnet or unit.control_model_type.name == "T2I_Adapter"]
+
+    def marked(self, text: MulticondLearnedConditioning,
+               own: MulticondLearnedConditioning) -> MulticondLearnedConditioning:
+        """A text of no negative prompt. ControlNet tells rows apart by a token that it puts in front of a generation's
+        texts; it finds none if a single row lacks it. One that has taken over since, as a refiner's, has none."""
+        for network in self._networks:
+            hook = sys.modules[type(network).__module__]
+            if hook.prompt_context_is_marked(text_rows(own.batch[0][0].schedules[0].cond)):
+                return hook.mark_prompt_context(text, positive=True)
+        return text
 
     @contextlib.contextmanager
     def reference_passes_apart(self, apart: Callable[[], AbstractContextManager]) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from modules import shared
+from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.hosts.a1111.calls import ListedCalls
 from lib_indetail.hosts.a1111.controlnet import ControlNet
@@ -23,6 +24,10 @@ class A1111(WebUI):
 
     def calls(self, p, apart: Callable[[], AbstractContextManager]) -> ListedCalls:
         return ListedCalls(p, apart)
+
+    def like_own(self, p, text: MulticondLearnedConditioning,
+                 own: MulticondLearnedConditioning) -> MulticondLearnedConditioning:
+        return ControlNet(p).marked(text, own)
 
     def has_structure(self, p) -> bool:
         return bool(ControlNet(p).units)

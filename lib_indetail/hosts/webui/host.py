@@ -46,6 +46,10 @@ class WebUI:
         """Whether a ControlNet gives one to `p`."""
         raise NotImplementedError
 
+    def like_own(self, p, text: Any, own: Any) -> Any:
+        """A text of ours for `p`, changed as somebody has changed `own`, one of its own; both for all steps."""
+        return text
+
     def model(self) -> WebuiModel:
         return type(self).view(shared.sd_model)
 

@@ -93,7 +93,8 @@ class SamplingPass:
     def encoded(self, prompt: str) -> MulticondLearnedConditioning:
         """For all steps; once."""
         if prompt not in self._texts:
-            self._texts[prompt] = runtime.host.model().whole_text(self.styled(prompt), self.frame)
+            text = runtime.host.model().whole_text(self.styled(prompt), self.frame)
+            self._texts[prompt] = runtime.host.like_own(self._p, text, self._p.hr_c if self._is_second else self._p.c)
         return self._texts[prompt]
 
     def will_sample(self, calls: int, frames: int) -> None:
