@@ -12,7 +12,7 @@ from lib_indetail.ask import infotext
 from lib_indetail.attention.method import Beside
 from lib_indetail.errors import BadPicture, BadSetting, CannotAct
 from lib_indetail.hosts.webui import replaced_sampling
-from lib_indetail.hosts.webui.more_images import SameNoise, noise_for_more, of_more
+from lib_indetail.hosts.webui.more_images import SameNoise, noise_for_more, of_more, texts_for_more
 from lib_indetail.hosts.webui.nested_generations import depth
 from lib_indetail.hosts.webui.noise_between import between, noise_between
 from lib_indetail.hosts.webui.progress import RestOfJob
@@ -99,7 +99,7 @@ def _armed(sampler, run: Run, original: Callable, from_noise: bool) -> Callable:
             if not beside:
                 return original(p, latents, *args, **kwargs)
             more = partial(of_more, count=len(x), beside=beside, encode=this.encoded)
-            with noise_for_more(p, beside, this.others, spread):
+            with noise_for_more(p, beside, this.others, spread), texts_for_more(p, more):
                 return original(p, latents, *map(more, args), **{name: more(each) for name, each in kwargs.items()})
 
         try:

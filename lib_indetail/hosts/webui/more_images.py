@@ -30,6 +30,19 @@ def of_more(value: Any, count: int, beside: Sequence[Beside], encode: Encode | N
 
 
 @contextlib.contextmanager
+def texts_for_more(p, more: Callable[[Any], Any]) -> Iterator[None]:
+    """Those with which a refiner takes over, which the host gets of `p` anew, are for images beside too."""
+    own, known = p.get_conds, vars(p).get("get_conds")
+    p.get_conds = lambda: tuple(map(more, own()))
+    try:
+        yield
+    finally:
+        del p.get_conds
+        if known is not None:
+            p.get_conds = known
+
+
+@contextlib.contextmanager
 def noise_for_more(p, beside: Sequence[Beside], others, spread: Change) -> Iterator[None]:
     """The noise of a sampler's steps is drawn for those beside too, from `others` for those with seeds of their own,
     and is as `spread` has it."""

@@ -28,7 +28,7 @@ class SamplingPass:
     def __init__(self, p, x: torch.Tensor, from_noise: bool, given: Mapping[str, Any]):
         self._p, self._steps, self.from_noise = p, given.get("steps"), from_noise
         self._beside, self.others, self.way = given.get("image_conditioning"), None, None
-        self._texts: dict[str, MulticondLearnedConditioning] = {}
+        self._texts: dict[tuple[str, str], MulticondLearnedConditioning] = {}
         self._is_second = getattr(p, "is_hr_pass", False)
         first = getattr(p, "iteration", 0) * p.batch_size
         self.batch = range(first, first + len(x))
@@ -91,11 +91,12 @@ class SamplingPass:
         return shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
 
     def encoded(self, prompt: str) -> MulticondLearnedConditioning:
-        """For all steps; once."""
-        if prompt not in self._texts:
+        """For all steps; once for each model that takes over."""
+        key = shared.sd_model.sd_checkpoint_info.filename, prompt
+        if key not in self._texts:
             text = runtime.host.model().whole_text(self.styled(prompt), self.frame)
-            self._texts[prompt] = runtime.host.like_own(self._p, text, self._p.hr_c if self._is_second else self._p.c)
-        return self._texts[prompt]
+            self._texts[key] = runtime.host.like_own(self._p, text, self._p.hr_c if self._is_second else self._p.c)
+        return self._texts[key]
 
     def will_sample(self, calls: int, frames: int) -> None:
         """Each is a job of the host's, and all batches are told of with the first one: the bar never goes back."""
