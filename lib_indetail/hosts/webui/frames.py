@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from modules import devices, processing, shared
+from modules import devices, processing, sd_models, shared
 from PIL import Image
 
 from lib_indetail.ask.infotext import FRAME_AT, of_frames
@@ -53,8 +53,17 @@ def _second_pass(p, latents: torch.Tensor) -> list[torch.Tensor]:
     if p.latent_scale_mode is None:
         decoded = processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True)
         decoded = torch.stack(list(decoded)).float()
+    if p.refiner_checkpoint_info is not None:
+        _without_refiner(p)
     made = p.sample_hr_pass(latents, decoded, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
     return _shown(made) if getattr(made, "already_decoded", True) else _decoded(p, made)
+
+
+def _without_refiner(p) -> None:
+    """A second pass that comes begins with the model and the texts with which the host's own began."""
+    p.hr_c = p.hr_uc = None
+    with sd_models.SkipWritingToConfig():
+        sd_models.reload_model_weights(info=p.hr_checkpoint_info)
 
 
 def _shown(decoded) -> list[torch.Tensor]:
