@@ -20,6 +20,7 @@ from indetail_watching import (
     spy_on_records,
 )
 from modules import script_callbacks, scripts, shared
+from modules.styles import PromptStyle
 from safetensors.torch import load_file
 
 from lib_indetail.attention import at_work
@@ -280,6 +281,14 @@ def add_routes(_, app: FastAPI):
     @app.get("/probe/moved")
     def moved():
         return probe.moved
+
+    @app.post("/probe/styles")
+    def styles(body: dict):
+        """Texts of more styles, by name, until the probe is reset."""
+        known = shared.prompt_styles.styles
+        known.update({name: PromptStyle(name, text, "", None) for name, text in body.items()})
+        probe.restore = lambda: [known.pop(name) for name in body]
+        return {}
 
     @app.post("/probe/nested")
     def nested():
