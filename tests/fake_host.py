@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,7 @@ class FakeModel(PlainModel):
 
     def text(self, prompt: str, frame: Frame) -> torch.Tensor:
         self.texts.append(prompt)
-        return randn(1, 7, 32, seed=sum(map(ord, prompt + self.name)))
+        return randn(1, 7 * (1 + prompt.count("long")), 32, seed=sum(map(ord, prompt + self.name)))
 
     def tokens(self, prompt: str) -> Sequence[Token]:
         return [Token(word, (place,)) for place, word in enumerate(prompt.split(), 1)]
@@ -145,6 +146,11 @@ class FakePass:
     def between_seeds(self, seeds: Sequence[int], places: Sequence[float]) -> None:
         self.way = seeds, places
 
+    def pixels(self, latents: torch.Tensor) -> torch.Tensor | None:
+        if self.title != "first pass":
+            return None
+        return self.host.model().decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+
     def noise(self, seeds: Sequence[int]) -> torch.Tensor:
         return torch.cat([randn(1, 4, self.frame.height // 8, self.frame.width // 8, seed=seed) for seed in seeds])
 
@@ -160,6 +166,12 @@ class FakePass:
             schedule = self.host.at_work.schedule
             x = stepped_as_shown(schedule, x, noise, schedule.sigma(t), schedule.sigma(after))
         return x
+
+
+def as_long(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Of texts [1, tokens, D] one batch, as hosts make it: shorter ones have their last token again."""
+    longest = max(row.shape[1] for row in rows)
+    return torch.cat([torch.cat([row, row[:, -1:].expand(-1, longest - row.shape[1], -1)], 1) for row in rows])
 
 
 class FakeEvaluation:
@@ -178,14 +190,16 @@ class FakeEvaluation:
     def predict(self, *, spare_uncond: bool = False, texts: Callable | None = None,
                 replaced: Callable | None = None) -> torch.Tensor:
         self.host.spared.append(spare_uncond)
-        cond, uncond = (torch.cat([self.model.text(text, self._pass.frame) for text in of_each]) for of_each in (
+        cond, uncond = (as_long([self.model.text(text, self._pass.frame) for text in of_each]) for of_each in (
             self._pass.texts(self._pass.prompts, True), self._pass.texts(self._pass.negatives)))
         if texts:
             cond, uncond = texts(cond, uncond, self.text)
         if self.host.foreign:
             with self._pass.apart():
                 self.model.unet(self._x[:1], torch.tensor([5.0]), context=cond[:1])
-        answer = self._called(torch.cat([self._x, self._x]), torch.cat([cond, uncond]))
+        tokens = math.lcm(cond.shape[1], uncond.shape[1])  # whole texts repeated, which changes no attention
+        rows = torch.cat([text.repeat(1, tokens // text.shape[1], 1) for text in (cond, uncond)])
+        answer = self._called(torch.cat([self._x, self._x]), rows)
         self.host.rows_answered.append(answer)
         c, u = answer.chunk(2)
         return u + 4.0 * (c - u)

@@ -10,7 +10,7 @@ from lib_indetail.attention.algebra import Mixture, Plan
 from lib_indetail.attention.method import Method, Text, TextOf
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site
-from lib_indetail.methods.interpolation import Way, blended
+from lib_indetail.methods.interpolation import Way, blended, instead
 
 
 class AtOnePlace(Method):
@@ -30,4 +30,6 @@ class AtOnePlace(Method):
     def rewritten(self, u: float, cond: Text, uncond: Text | None, text_of: TextOf) -> tuple[Text, Text | None]:
         if self._other is None or not any(self._amounts):
             return cond, uncond
+        if all(amount == 1 for amount in self._amounts):
+            return instead(cond, text_of(self._other)), uncond
         return blended(cond, text_of(self._other), self._amounts, self._blend), uncond

@@ -27,6 +27,7 @@ from lib_indetail.attention.origins import Blend, OfRow, Origin, Own
 from lib_indetail.attention.per_layer import PerLayer
 from lib_indetail.attention.rows import Row
 from lib_indetail.attention.sites import Site, Where
+from lib_indetail.methods.padding import Padding, counted
 from lib_indetail.noise.slerp import slerp
 
 Variant = Literal["fused outer", "fused inner", "pure outer", "pure inner", "none"]
@@ -109,21 +110,26 @@ class Interpolation(Method):
         self.where = *EVERYWHERE, *self._of_main
         self.beside = beside
         self.read_rows = {Row("cond", number) for each in strip for number in (each.first, each.last)}
+        self._padding: Padding | None = None
         self._u: float | None = None
         self._plans: dict[tuple, Plan | None] = {}
 
     def plan(self, u: float, row: Row, site: Site) -> Plan | None:
         each = self._strip[row.image]
         main = self._main_plan(u, row._replace(image=each.first), site)
-        variant, is_end = self._phases.at(u), row.image in (each.first, each.last)
-        if row.role != "cond" or is_end or variant == "none" or not any(where.has(site) for where in EVERYWHERE):
+        if row.role != "cond" or not any(where.has(site) for where in EVERYWHERE):
+            return main
+        variant = "none" if row.image in (each.first, each.last) else self._phases.at(u)
+        padding = self._padding if site.kind == "cross" else None
+        if variant == "none" and padding is None:
             return main
         if u != self._u:
             self._u, self._plans = u, {}
-        key = row.image, main
+        key = row.image, main, padding
         if key not in self._plans:
             ends = (OfRow(Row("cond", number)) for number in (each.first, each.last))
-            self._plans[key] = between(variant, *ends, each.coefficient, main or PLAIN)
+            plan = between(variant, *ends, each.coefficient, main or PLAIN)
+            self._plans[key] = padding.counted(plan, row.image) if padding else plan
         return self._plans[key]
 
     def _main_plan(self, u: float, row: Row, site: Site) -> Plan | None:
@@ -137,6 +143,9 @@ class Interpolation(Method):
         return self._blended(noise, slerp)
 
     def rewritten(self, u: float, cond: Text, uncond: Text | None, text_of: TextOf) -> tuple[Text, Text | None]:
+        counts = counted(cond if torch.is_tensor(cond) else cond["crossattn"])
+        padding = Padding(counts if self._guided else self._blended(counts, torch.lerp))
+        self._u, self._padding = None, None if padding.is_none else padding
         return (cond if self._guided else each_part(self._blended, self._blend, cond)), uncond
 
     def _blended(self, rows: torch.Tensor, blend: Way) -> torch.Tensor:
@@ -163,6 +172,13 @@ def blended(own: Text, other: Text, amounts: Sequence[float], blend: Way) -> Tex
         return torch.stack([way(each, row[0], amount) for each, amount in zip(rows, amounts, strict=True)])
 
     return each_part(between, blend, own, other)
+
+
+def instead(own: Text, other: Text) -> Text:
+    """The one row of another text in the place of each row of a text, as long as it is."""
+    if torch.is_tensor(own):
+        return other.to(own).expand(len(own), *other.shape[1:])
+    return {name: instead(part, other[name]) for name, part in own.items()}
 
 
 def _longer(rows: torch.Tensor, count: int) -> torch.Tensor:

@@ -172,6 +172,10 @@ class Pass(Protocol):
         """In this batch there will be so many sampling calls in the place of one, each of which draws the same noise,
         and behind a first pass a second one of each of so many frames."""
 
+    def pixels(self, latents: torch.Tensor) -> torch.Tensor | None:
+        """Where a second pass begins with pixels, those of what the first one has made: [.., C, h, w] as
+        [.., 3, H, W]; None where it begins with latents, or where there is none."""
+
     def levels(self, model: Model) -> tuple[list[float], list[float]]:
         """Falling sigmas without the clean end: all of them, and those at which `model` is at work, before another
         takes its place."""

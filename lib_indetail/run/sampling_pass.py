@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -75,7 +76,7 @@ class Sampled:
             return self._with(this, model, *begin(more), prepared, sample)
 
         frames = strips.frames(samples, ends)
-        return self._shown(self._all(this, model, frames, make) if strips.calls > 1 else frames)
+        return self._shown(this, self._all(this, model, frames, make) if strips.calls > 1 else frames)
 
     def _begun(self, this: Pass, model: Model, wished: Sequence[Wish], prepared: Sequence[Prepared], x: torch.Tensor,
                strips: Strips | None) -> tuple[Generation, torch.Tensor]:
@@ -131,10 +132,10 @@ class Sampled:
             return []
         return [reconstruction(self._host, model, each)[1] for each in prepared]
 
-    def _shown(self, frames: Frames) -> torch.Tensor:
+    def _shown(self, this: Pass, frames: Frames) -> torch.Tensor:
         """The first frame of each strip is the host's own image; the others are kept for it, which gives them the same
         second pass, if there is one."""
-        self._session.frames = frames
+        self._session.frames = replace(frames, pixels=this.pixels(frames.latents))
         self._session.frame, self._session.places = 0, [ts[0] for ts in frames.ts]
         return frames.latents[:, 0]
 

@@ -26,12 +26,14 @@ ALWAYS = 2.0
 @dataclass(frozen=True, eq=False)
 class Frames:
     """The images of a batch's strips: `latents` [strips, frames, C, h, w], of each strip the places `ts`, in how many
-    `rows` they were made, and the seeds of the other ends, where these have their own."""
+    `rows` they were made, and the seeds of the other ends, where these have their own; and what a second pass begins
+    with (see `run.host.Pass.pixels`)."""
 
     latents: torch.Tensor
     ts: Sequence[Sequence[float]]
     rows: int
     seeds: Sequence[int] | None = None
+    pixels: torch.Tensor | None = None
 
 
 class Strips:

@@ -116,12 +116,21 @@ def test_however_the_host_sends_rows(host, options):
     assert max(difference(*pair) for pair in zip(made(host), whole, strict=True)) <= 1
 
 
-def test_a_longer_prompt_b(host):
-    check_ends(host, made(host, wish={"prompt_b": LONG}, prompt=f"a star, {LONG}"), prompt=f"a star, {LONG}",
-               prompt_b=LONG)
-    strip = made(host, wish={"prompt_b": f"a heart, {LONG}"})
-    last, = host.make(prompt=f"a heart, {LONG}")
-    assert difference(strip[-1], last) <= 1
+@pytest.mark.parametrize(("prompt", "prompt_b"), [
+    (f"a star, {LONG}", LONG), ("a star", f"a heart, {LONG}"), (f"a star, {LONG}", "a heart")])
+@pytest.mark.parametrize("between", ["layout", "concept"])
+def test_texts_of_any_length_leave_the_ends_as_they_are(host, prompt, prompt_b, between):
+    check_ends(host, made(host, wish={"prompt_b": prompt_b, "between": between}, prompt=prompt), prompt=prompt,
+               prompt_b=prompt_b)
+
+
+def test_texts_of_different_lengths_do_so_in_a_second_pass(host):
+    fields = {**KINDS["hires"], "prompt": f"a star, {LONG}"}
+    check_ends(host, made(host, **fields), **fields)
+
+
+def test_comments_in_prompt_b_are_none_of_the_prompt(host):
+    check_ends(host, made(host, wish={"prompt_b": "a heart # a circle, red"}))
 
 
 def test_prompts_are_edited_and_weighed_in_prompt_b_too(host):

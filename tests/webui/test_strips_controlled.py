@@ -57,6 +57,7 @@ TAKING_OVER = {
                           "refiner_switch_at": 0.5, "steps": 8, "sampler_name": "DDIM"},
     "a refiner in both passes": {**FEW, "refiner_checkpoint": OTHER, "refiner_switch_at": 0.5},
     "a checkpoint for the second pass": {**FEW, "hr_checkpoint_name": OTHER},
+    "a checkpoint for the second pass, from pixels": {**FEW, "hr_checkpoint_name": OTHER, "hr_upscaler": "Lanczos"},
 }
 
 

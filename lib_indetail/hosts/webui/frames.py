@@ -27,14 +27,13 @@ _OF_IMAGES = "prompts", "negative_prompts", "seeds", "subseeds"
 def show(p, images: Sequence[torch.Tensor], frames: Frames) -> list[torch.Tensor]:
     """Of a batch's decoded images [3, H, W] in 0..1, the first frames of their strips, all frames strip by strip. The
     lists that `p` keeps of its images follow. Whoever stops it keeps the frames that are done."""
-    columns, places = [list(images)], list(zip(*frames.ts, strict=True))
-    make = _second_pass if getattr(p, "enable_hr", False) else _decoded
-    with jobs_again() if make is _second_pass else contextlib.nullcontext():
+    columns, places, is_hires = [list(images)], list(zip(*frames.ts, strict=True)), getattr(p, "enable_hr", False)
+    with jobs_again() if is_hires else contextlib.nullcontext():
         for number, at in enumerate(places[1:], 1):
-            if make is _second_pass and (shared.state.interrupted or shared.state.skipped):
+            if is_hires and (shared.state.interrupted or shared.state.skipped):
                 break
             runtime.at_places(Job(p), number, at)
-            columns.append(make(p, frames.latents[:, number]))
+            columns.append(_second_pass(p, frames, number) if is_hires else _decoded(p, frames.latents[:, number]))
     if len(columns) < len(places):
         Job(p).add(of_frames([ts[:len(columns)] for ts in frames.ts], frames.rows, frames.seeds))
     for name in _OF_IMAGES:
@@ -47,15 +46,12 @@ def _decoded(p, latents: torch.Tensor) -> list[torch.Tensor]:
     return _shown(processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True))
 
 
-def _second_pass(p, latents: torch.Tensor) -> list[torch.Tensor]:
+def _second_pass(p, frames: Frames, number: int) -> list[torch.Tensor]:
     """Of a hires fix, which the host has made of the first frames alone."""
-    decoded = None
-    if p.latent_scale_mode is None:
-        decoded = processing.decode_latent_batch(p.sd_model, latents, target_device=devices.cpu, check_for_nans=True)
-        decoded = torch.stack(list(decoded)).float()
+    pixels = None if frames.pixels is None else frames.pixels[:, number]
     if p.refiner_checkpoint_info is not None:
         _without_refiner(p)
-    made = p.sample_hr_pass(latents, decoded, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
+    made = p.sample_hr_pass(frames.latents[:, number], pixels, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
     return _shown(made) if getattr(made, "already_decoded", True) else _decoded(p, made)
 
 

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from modules import processing, rng, sd_samplers_common, shared
+from modules import devices, processing, rng, sd_samplers_common, shared
+from modules.processing_scripts.comments import strip_comments
 from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.hosts.webui.model import WebuiModel
@@ -88,7 +89,8 @@ class SamplingPass:
         self.encoded(prompt)  # while nothing is sampled yet
 
     def styled(self, prompt: str) -> str:
-        return shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
+        styled = shared.prompt_styles.apply_styles_to_prompt(prompt, self._p.styles)
+        return strip_comments(styled) if getattr(shared.opts, "enable_prompt_comments", True) else styled
 
     def encoded(self, prompt: str) -> MulticondLearnedConditioning:
         """For all steps; once for each model that takes over."""
@@ -103,6 +105,14 @@ class SamplingPass:
         if getattr(self._p, "iteration", 0) == 0:
             more = calls - 1 + (frames - 1 if self.title else 0)
             shared.state.job_count += more * self._p.n_iter
+
+    def pixels(self, latents: torch.Tensor) -> torch.Tensor | None:
+        """While the models are at hand with which the host decodes its own."""
+        if self.title != "first pass" or self._p.latent_scale_mode is not None or shared.state.interrupted:
+            return None
+        flat = processing.decode_latent_batch(self._p.sd_model, latents.flatten(0, 1), target_device=devices.cpu,
+                                              check_for_nans=True)
+        return torch.stack(list(flat)).float().unflatten(0, latents.shape[:2])
 
     def levels(self, model: WebuiModel) -> tuple[list[float], list[float]]:
         """Samplers may visit more between them, or others (DPM adaptive)."""
