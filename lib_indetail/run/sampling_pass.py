@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from lib_indetail.ask.interpolating import MORPH, PICTURES
+from lib_indetail.ask.settings import Settings
 from lib_indetail.errors import BadSetting, CannotAct, Interrupted
 from lib_indetail.run.adaptive import explored, seen_by
 from lib_indetail.run.cached_preparation import Preparer
@@ -39,44 +40,48 @@ class Sampled:
         self._host, self._job, self._session, self._preparer, self._go_on = host, job, session, preparer, go_on
 
     def __call__(self, this: Pass, x: torch.Tensor, sample: Sample) -> torch.Tensor:
-        model, wished, prepared, strips = self._host.model(), [], [], None
+        model, acts = self._host.model(), False
         try:
-            settings = self._session.request.settings
-            is_wanted = self._is_wanted(this)
-            if is_wanted or settings.interpolates:
-                model.refuse()
-            strips = self._strips(this) if settings.interpolates else None
-            if is_wanted or settings.interpolate in PICTURES:
-                wished = wishes(self._session.request, this, model, self._say)
-                prepared = self._preparer.prepare_all(model, wished)
-                self._tell_of(prepared)
+            strips, wished, prepared = self._prepared(this, model)
             ends = self._ends(strips, model, prepared) if strips else []
             begin = partial(self._begun, this, model, wished, prepared, x)
-            acts = bool(prepared or strips)
-            generation, begun = begin(strips) if acts else (None, x)
+            if strips or prepared:
+                acts, (generation, begun) = True, begin(strips)
         except Interrupted:
             return sample(x, (), unchanged)
         except CannotAct as error:
             if not self._go_on(error):
                 raise
-            acts = False
         self._session.passed = True
-        self._host.tell(strips.doing if strips else "sampling")
         if not acts:
+            self._host.tell("sampling")
             return sample(x, (), unchanged)
-        if strips and strips.beside:
-            this.will_sample(strips.calls, settings.frames_shown)
-        samples = self._with(this, model, generation, begun, prepared, sample)
-        if not strips:
-            return samples[:len(x)]
-        if not strips.beside:
-            return samples
+        self._host.tell(strips.doing if strips else "sampling")
+        if not (strips and strips.beside):
+            return self._with(this, model, generation, begun, prepared, sample)[:len(x)]
+        this.will_sample(strips.calls, self._settings.frames_shown)
+        frames = strips.frames(self._with(this, model, generation, begun, prepared, sample), ends)
+        if strips.calls > 1 and not self._host.interrupted():
+            frames = self._explored(this, model, frames,
+                                    lambda more: self._with(this, model, *begin(more), prepared, sample))
+        return self._shown(this, frames)
 
-        def make(more: Strips) -> torch.Tensor:
-            return self._with(this, model, *begin(more), prepared, sample)
+    @property
+    def _settings(self) -> Settings:
+        return self._session.request.settings
 
-        frames = strips.frames(samples, ends)
-        return self._shown(this, self._all(this, model, frames, make) if strips.calls > 1 else frames)
+    def _prepared(self, this: Pass, model: Model) -> tuple[Strips | None, Sequence[Wish], Sequence[Prepared]]:
+        """What acts in this pass: strips, and image prompts, which are prepared."""
+        settings, is_wanted = self._settings, self._is_wanted(this)
+        if is_wanted or settings.interpolates:
+            model.refuse()
+        strips = self._strips(this) if settings.interpolates else None
+        if not is_wanted and settings.interpolate not in PICTURES:
+            return strips, [], []
+        wished = wishes(self._session.request, this, model, self._say)
+        prepared = self._preparer.prepare_all(model, wished)
+        self._tell_of(prepared)
+        return strips, wished, prepared
 
     def _begun(self, this: Pass, model: Model, wished: Sequence[Wish], prepared: Sequence[Prepared], x: torch.Tensor,
                strips: Strips | None) -> tuple[Generation, torch.Tensor]:
@@ -85,20 +90,17 @@ class Sampled:
         begun = self._widened(this, generation, x)
         return generation, generation.started(begun, this.levels(model)[0][0]) if this.from_noise else begun
 
-    def _all(self, this: Pass, model: Model, first: Frames, make: Callable[[Strips], torch.Tensor]) -> Frames:
-        """All frames of strips, of which the first ones were made."""
-        settings = self._session.request.settings
-        if self._host.interrupted():
-            return first
-        tried = settings.to_try
+    def _explored(self, this: Pass, model: Model, first: Frames, make: Callable[[Strips], torch.Tensor]) -> Frames:
+        """All frames of strips with adaptive places, of which the first ones were made."""
+        tried = self._settings.to_try
 
         def one_more(ts: Sequence[Sequence[float]], number: int) -> Frames | None:
-            strips = Strips(settings, this.batch, ts)
+            strips = Strips(self._settings, this.batch, ts)
             self._host.tell(f"sampling image {number} of {tried}")
             made = strips.frames(make(strips))
             return None if self._host.interrupted() else made
 
-        return explored(first, one_more, seen_by(self._host, model), settings.frames, tried)
+        return explored(first, one_more, seen_by(self._host, model), self._settings.frames, tried)
 
     def _widened(self, this: Pass, generation: Generation, x: torch.Tensor) -> torch.Tensor:
         """With the latents of images beside; some have noise of their own."""
@@ -109,7 +111,7 @@ class Sampled:
         return wide
 
     def _strips(self, this: Pass) -> Strips:
-        settings = self._session.request.settings
+        settings = self._settings
         if not (this.from_noise or this.title):
             raise BadSetting("makes strips in txt2img alone.", "Interpolate", settings.interpolate)
         for label, prompt in (("Prompt B", settings.prompt_b), ("Guide prompt", settings.guide_prompt)):
@@ -153,7 +155,7 @@ class Sampled:
                     strips: Strips | None) -> Generation:
         around = {"of_readers": partial(strips.method, strips.phases(this, model), model, prepared),
                   "acting": strips.acting(prepared)} if strips else {}
-        return Generation(model, prepared, self._session.request.settings, from_noise=this.from_noise,
+        return Generation(model, prepared, self._settings, from_noise=this.from_noise,
                           anew=partial(self._anew, wished), go_on=self._go_on, watch=self._session.extras.watcher(),
                           **around)
 
