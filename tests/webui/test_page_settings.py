@@ -199,6 +199,9 @@ def test_the_accordion_speaks_the_persons_language(language, browser, host, pict
     other.wait_for("plan", words["Drop in an image prompt: new images will take over its fine details."])
     other.open_advanced()
     shown = other.own("enabled").inner_text()
+    for tab in ("Interpolate", "Image prompt"):
+        other.own("tabs").locator(".tab-nav button", has_text=words[tab]).first.click()
+        shown += other.own("enabled").inner_text()
     for setting in host.get("/indetail/settings")[1]["settings"]:
         if setting["name"] == "own_text":
             continue
