@@ -1,0 +1,132 @@
+"""What was measured of strips, as a section of the evidence: tables, and the authors' order line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.quality.arm import Claim, Part
+from benchmarks.quality.between.arms import ADAPTIVE, CLAIMS, EVEN, FRAMES, PLACED, TABLES, Arm
+from benchmarks.quality.between.measuring import MEASURED
+from benchmarks.quality.between.weaving import SCALE, STEPS
+from benchmarks.quality.bootstrap import Mean, difference, mean
+from benchmarks.quality.report import AGREES, Figures, Known, by_arm, verdict
+
+HEADING = "## Between two"
+COLUMNS = {"consistency": "consistency (less is better)", "smoothness": "smoothness",
+           "largest": "largest step"}
+BELOW = ("consistency", "largest")
+"""Of these less is better."""
+SHEETS = {"shapes": "shape to shape", "patterns": "pattern to pattern", "pictures": "picture to picture"}
+
+ABOUT = f"""Strips of {FRAMES} images between two prompts, measured by the figures of the authors of AID and PAID (the
+paper's section 4.1). Where d are the distances between neighbours, *consistency* is their mean, *smoothness* is 1 less
+their Gini coefficient, and *largest step* is the largest of them. **The distance is not the authors'.** They take LPIPS,
+which cannot be had here, as its weights are nowhere in this project. Ours is 1 less the cosine of the pictures' means of
+8 x 8 pixels, by which the golden cases `dynamic_*` choose their frames. It sees where colours lie and little of textures.
+So no figure can be held against one of the paper's; the order of the rows can. It is the order of the small embedded model
+on drawn shapes, and nothing here is known of a real checkpoint.
+
+Pairs are of shape to shape ("a star" to "a heart"), of pattern to pattern ("a striped ring" to "a dotted ring") and of
+both ("a striped ring" to "a dotted heart"), equally many, drawn with a fixed seed. No pair can be held out of training:
+what was held out are combinations of shape, pattern and colours, and prompts name no colours. All rows have the same pairs
+and noises, {STEPS} DDIM steps, guidance scale {SCALE:g} and even places. Images between read their ends in the first half
+of the steps. Brackets have 95 % intervals, a bootstrap over pairs.
+
+- *Fused outer* is our *layout*, *fused inner* our *concept*; *pure* ones are the same *of the ends alone*.
+- In *text blend alone* texts and noises lie between those of the ends, and attention is left as it is. It is our *texts
+  alone*, and the authors' text embedding interpolation.
+- In *denoising interpolation*, the authors' other baseline, the image at t of the way has the first prompt in the first
+  1 - t of the steps and the last prompt after them; attention is left as it is.
+- In *noise blend alone* the noise lies between that of the ends, and each image has the prompt of the nearer end. With one
+  noise for both ends that would be two images and no strip, so it stands in the second table alone.
+
+Consistency alone says little: a strip that stands still and jumps once has a sixth of the distance between its ends, and
+its smoothness is 0.17."""
+
+TITLES = {"same": "### The same noise at both ends", "own": "### Noise of its own at each end",
+          "places": "### Adaptive places"}
+ORDER = """The authors' order is what the caption of the paper's table 1 says: both fused ways improve on text embedding
+interpolation, denoising interpolation is very bad in consistency, outer is ahead in consistency and inner in smoothness,
+and attention between, before it is fused, heightens consistency. What fusing is for, by that caption, is fidelity, which
+these figures do not see. Differences are by pair, and above 0 they speak for the authors."""
+PLACES = f"""The authors' dynamic selection with *fused outer* and the same noise at both ends: {2 * FRAMES} images are made
+where the distances so far say that the way is longest, and of those the {FRAMES} that make the smoothest strip are taken,
+both ends among them. Their README says that it improves smoothness further."""
+
+
+def section(known: Known, pictures: Path) -> str:
+    """Of all tables that were measured, and the sheets that there are among the `pictures`."""
+    parts = [HEADING, ABOUT]
+    for name, arms in TABLES.items():
+        if found := of_table(known, arms):
+            parts += [TITLES[name], _made(name, found), table(found), *_ordered(name, found)]
+    return "\n\n".join([*parts, *_sheets(pictures)]) + "\n"
+
+
+def of_table(known: Known, arms: Mapping[str, Arm]) -> dict[str, dict[str, list[float]]]:
+    """Figures by arm, of the pairs that all arms have."""
+    return by_arm(known, Part("", arms, held_out=False, measured=MEASURED))
+
+
+def _made(name: str, found: Mapping[str, Figures]) -> str:
+    count = len(next(iter(found.values()))["smoothness"])
+    about = {"places": f"{PLACES} "}.get(name, "")
+    return f"{about}{count} pairs, `python -m benchmarks.quality.between --tables {name} --pairs {count}`."
+
+
+def table(found: Mapping[str, Figures]) -> str:
+    """Means with their intervals."""
+    lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "| --- |" + " --- |" * len(COLUMNS)]
+    for arm, figures in found.items():
+        lines.append(f"| {arm} | " + " | ".join(_shown(mean(figures[figure])) for figure in COLUMNS) + " |")
+    return "\n".join(lines)
+
+
+def _ordered(name: str, found: Mapping[str, Figures]) -> list[str]:
+    claims = PLACED if name == "places" else CLAIMS
+    return [*([ORDER] if name == "same" else []), order(claims, found)]
+
+
+def order(claims: Sequence[Claim], found: Mapping[str, Figures]) -> str:
+    """A line for each claim on arms that were measured, and how many agree."""
+    lines, verdicts = [], []
+    for claim in claims:
+        if {claim.lower, claim.higher} <= set(found):
+            gained = difference(found[claim.lower][claim.figure], found[claim.higher][claim.figure])
+            verdicts.append(verdict(gained))
+            lines.append(f"| {_said(claim)} | {_shown(gained, '+')} | {verdicts[-1]} |")
+    told = f"{verdicts.count(AGREES)} of {len(lines)} lines of the authors' order agree:"
+    return "\n".join([told, "", "| the authors' order | difference | here |", "| --- | --- | --- |", *lines])
+
+
+def _said(claim: Claim) -> str:
+    if claim.figure in BELOW:
+        return f"*{claim.lower}* is below *{claim.higher}* in {claim.figure}"
+    return f"*{claim.higher}* is above *{claim.lower}* in {claim.figure}"
+
+
+def _shown(value: Mean, sign: str = "") -> str:
+    return f"{value.value:{sign}.4f} [{value.low:{sign}.4f}, {value.high:{sign}.4f}]"
+
+
+def sheet_file(name: str) -> str:
+    return f"between_{name}_sheet.jpg"
+
+
+def _sheets(pictures: Path) -> list[str]:
+    return [f"![between two, {kind}: the first pairs, none chosen]({pictures.name}/{sheet_file(name)})"
+            for name, kind in SHEETS.items() if (pictures / sheet_file(name)).exists()]
+
+
+def put_into(report: str, text: str) -> str:
+    """The report with this section in place of the older one, or at its end; all others as they were."""
+    head, *sections = report.split("\n## ")
+    own = text.removeprefix("## ")
+    places = [number for number, each in enumerate(sections) if each.splitlines()[0] == own.splitlines()[0]]
+    place = places[0] if places else len(sections)
+    sections[place:place + 1] = [own]
+    return "\n## ".join([head, *sections])
+
+
+assert {claim.figure for claim in (*CLAIMS, *PLACED)} <= set(COLUMNS) and {EVEN, ADAPTIVE} == set(TABLES["places"])
