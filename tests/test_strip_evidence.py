@@ -3,27 +3,34 @@ differences."""
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.quality.arm import Claim
 from benchmarks.quality.between.adaptive import adaptive
 from benchmarks.quality.between.arms import CLAIMS, OWN, PLACED, SAME, TABLES, Arm
 from benchmarks.quality.between.measuring import MEASURED, measure, missing
 from benchmarks.quality.between.pairs import BOTH, KINDS, PATTERN, SHAPE, pair
+from benchmarks.quality.between.picture_strips import between_pictures, settings_of
 from benchmarks.quality.between.report import HEADING, of_table, order, put_into, section, sheet_file, table
 from benchmarks.quality.between.sheets import Line, first_pairs, save
 from benchmarks.quality.between.weaving import ALWAYS, InTurn, Weaver, figures
 from benchmarks.quality.measuring import known
 from benchmarks.quality.report import evidence
-from embedded.generate import Request, generate
+from benchmarks.quality.trials import trial
+from embedded.demo import picture_of
+from embedded.generate import Request, generate, prepare
 from embedded.pictures import PATTERNS, SHAPES
+from lib_indetail.ask.interpolating import IMAGE_PROMPTS, MORPH
 from lib_indetail.methods.interpolation import Between
 from lib_indetail.noise.window import position
-from lib_indetail.pictures.convert import tensor_picture
+from lib_indetail.pictures.convert import picture_tensor, tensor_picture
+from tests.paid import error
 
 EVERY_ARM = {**SAME, **{f"{name}, own noise": arm for name, arm in OWN.items()}}
 
@@ -65,33 +72,43 @@ def test_a_strip_that_jumps_once_is_a_sixth_of_the_way_and_not_smooth():
 def test_texts_turn_where_the_strip_is():
     weaver = Weaver(SimpleNamespace(), steps=20)
     strip, nodes = [Between(0, 2, t) for t in (0.0, 0.25, 1.0)], [951 - 50 * step for step in range(20)]
-    method = weaver._method(Arm(texts="switched"), strip)
+    method = weaver.method(Arm(texts="switched"), strip)
     cond = torch.arange(3.0).view(3, 1, 1)
     texts = torch.stack([method.rewritten(position(t), cond, None, None)[0].flatten() for t in nodes])
     assert isinstance(method, InTurn) and [int((row == 0).sum()) for row in texts.T] == [20, 15, 0]
-    nearer = weaver._method(Arm(texts="nearer"), [Between(0, 2, t) for t in (0.0, 0.5, 1.0)])
+    nearer = weaver.method(Arm(texts="nearer"), [Between(0, 2, t) for t in (0.0, 0.5, 1.0)])
     assert nearer.rewritten(0.3, cond, None, None)[0].flatten().tolist() == [0, 0, 2]
     assert weaver.after(0) == 0 and weaver.after(1) == ALWAYS
 
 
-@pytest.fixture(scope="module")
-def ordinary(embedded):
-    """The pictures of both prompts of a pair, each alone; the last one with either noise."""
-    given = pair(2)
-    requests = [Request(prompt, (seed,), steps=2) for prompt, seed in
-                ((given.first, given.seeds[0]), *((given.last, seed) for seed in given.seeds))]
-    return [np.asarray(tensor_picture(embedded.decode(generate(embedded, each))[0])).astype(int) for each in requests]
-
-
-def test_the_ends_of_every_arm_are_the_ordinary_images_of_both_prompts(embedded, ordinary):
+def test_the_ends_of_every_arm_are_the_ordinary_images_of_both_prompts(embedded):
     """And between them no two arms have the same image."""
-    weaver, middles = Weaver(embedded, steps=2), []
+    given, weaver, middles = pair(2), Weaver(embedded, steps=2), []
+    ordinary = [generate(embedded, Request(prompt, (seed,), steps=2))[0] for prompt, seed in
+                ((given.first, given.seeds[0]), *((given.last, seed) for seed in given.seeds))]
     for arm in EVERY_ARM.values():
-        frames = weaver.strip(pair(2), arm, (0.0, 0.4, 1.0)).astype(int)
-        for end, expected in ((0, ordinary[0]), (-1, ordinary[1 + arm.own_seeds])):
-            assert abs(frames[end] - expected).max() <= 1
-        assert min(abs(frames[1] - other).mean() for other in [*ordinary, *middles]) > 0.1
-        middles.append(frames[1])
+        first, middle, last = weaver.latents(given, arm, (0.0, 0.4, 1.0))
+        assert max(error(first, ordinary[0]), error(last, ordinary[1 + arm.own_seeds])) < 1e-4
+        assert min(error(middle, other) for other in [*ordinary, *middles]) > 1e-2
+        middles.append(middle)
+
+
+@pytest.mark.parametrize("kind", [IMAGE_PROMPTS, MORPH])
+def test_the_ends_between_pictures_are_those_of_either_picture(embedded, kind):
+    scenes = [trial(number).scene for number in (1, 2)]
+    settings = dataclasses.replace(settings_of(kind, "layout", 3), nodes=2)
+    frames = between_pictures(embedded, scenes, settings, "a star", seed=4, steps=2).astype(int)
+    clean = [embedded.encode(picture_tensor(picture_of(scene))) for scene in scenes]
+    if kind == IMAGE_PROMPTS:
+        ends = [generate(embedded, Request("a star", (4,), steps=2), prepare(embedded, each, "a star", settings))
+                for each in clean]
+        ends = [np.asarray(tensor_picture(embedded.decode(each)[0])).astype(int) for each in ends]
+        assert max(abs(frames[place] - end).max() for place, end in zip((0, -1), ends, strict=True)) <= 1
+    else:
+        means = [[abs(frames[place] - np.asarray(picture_of(scene)).astype(int)).mean() for scene in scenes]
+                 for place in (0, -1)]
+        assert means[0][0] < 0.6 * means[0][1] and means[1][1] < 0.6 * means[1][0]
+    assert min(abs(frames[1] - frames[place]).mean() for place in (0, -1)) > 1
 
 
 def test_adaptive_frames_are_even_where_even_places_are_not():
@@ -178,9 +195,8 @@ def test_a_section_stands_in_place_of_the_older_one_and_no_report_takes_it_away(
     assert f"\n{text}" in again and "claims of the paper" not in again
 
 
-def test_sheets_are_of_the_first_pairs_and_small(tmp_path):
+def test_sheets_are_of_the_first_pairs(tmp_path):
     assert [each.number for each in first_pairs(SHAPE)] == [0, 3, 6]
     assert [each.number for each in first_pairs(PATTERN)] == [1, 4, 7]
-    from PIL import Image
     path = save([Line("A title"), Line("one", flat(0, 255)), Line("other", flat(0, 100, 255))], tmp_path / "a.jpg")
-    assert Image.open(path).size == (150 + 3 * 90, 22 + 2 * 90 + 2)
+    assert Image.open(path).size == (150 + 3 * 82, 22 + 2 * 82 + 2)

@@ -18,6 +18,8 @@ of both ("a striped ring" to "a dotted heart"), equally many, drawn with a fixed
 training: what was held out are combinations of shape, pattern and colours, and prompts name no colours. All rows have
 the same pairs and noises, {STEPS} DDIM steps, guidance scale {SCALE:g} and even places. Images between read their
 ends in the first half of the steps. Brackets have 95 % intervals, a bootstrap over pairs.
+`python -m benchmarks.quality.between --report docs/evidence.md` writes this section, and with `--sheets` draws its
+sheets.
 
 - *Fused outer* is our *layout*, *fused inner* our *concept*; *pure* ones are the same *of the ends alone*.
 - In *text blend alone* texts and noises lie between those of the ends, and attention is left as it is. It is our

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.quality.arm import AUTHORS
-from benchmarks.quality.between.weaving import STEPS, Weaver
+from benchmarks.quality.between.weaving import SCALE, STEPS, Weaver
 from embedded.checkpoint import LatentDiffusion
 from embedded.demo import picture_of
 from embedded.generate import Request, prepare
@@ -31,16 +31,16 @@ from lib_indetail.run.strips import Strips
 
 @torch.no_grad()
 def between_pictures(model: LatentDiffusion, scenes: Sequence[Scene], settings: Settings, prompt: str = "",
-                     scale: float = 5.0, seed: int = 0) -> np.ndarray:
+                     scale: float = SCALE, seed: int = 0, steps: int = STEPS) -> np.ndarray:
     """The frames between two scenes, [n, H, W, 3] of 0..255. A morph's ends are the pictures' reconstructions."""
     own, strips = EmbeddedModel(model), Strips(settings, range(1))
     images = [_prepared(model, scene, settings, prompt, number) for number, scene in enumerate(scenes, 1)]
-    phases = Phases(settings.variant, Weaver(model, STEPS).after(settings.interpolated_share))
+    phases = Phases(settings.variant, Weaver(model, steps).after(settings.interpolated_share))
     with Generation(own, strips.reading(images), settings, acting=strips.acting(images),
                     of_readers=partial(strips.method, phases, own, images)) as generation:
         rows = 1 + len(generation.beside)
         texts, empty = (model.text([text]).expand(rows, -1, -1) for text in (prompt, ""))
-        request = Request(prompt, [seed] * rows, steps=STEPS)
+        request = Request(prompt, [seed] * rows, steps=steps)
         latents = sample(GuidedModel(model, texts, empty, scale, generation), request, generation.started)
     ends = [_reconstructed(model, each) for each in images] if settings.interpolate == MORPH else ()
     frames = strips.frames(latents, ends).latents[0]

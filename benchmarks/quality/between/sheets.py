@@ -14,14 +14,15 @@ from benchmarks.quality.between.arms import DENOISING, FRAMES, INNER, OUTER, PUR
 from benchmarks.quality.between.pairs import PATTERN, SHAPE, Pair, pair
 from benchmarks.quality.between.picture_strips import between_pictures, settings_of
 from benchmarks.quality.between.report import sheet_file
-from benchmarks.quality.between.weaving import Weaver
+from benchmarks.quality.between.weaving import SCALE, Weaver
 from benchmarks.quality.trials import HELD_OUT, Trial, trial
 from embedded.demo import picture_of
 from lib_indetail.ask.interpolating import IMAGE_PROMPTS, MORPH
 
 STRIPS = 3
-CELL, GAP, LABEL, TITLE = 88, 2, 150, 22
-QUALITY = {"quality": 88, "subsampling": 0}
+CELL, GAP, LABEL, TITLE = 80, 2, 150, 22
+QUALITY = {"quality": 82, "optimize": True}
+"""Small files: the repository keeps them."""
 ROWS = OUTER, INNER, PURE_OUTER, PURE_INNER, TEXT, DENOISING
 WAYS = {"image prompts, layout": (IMAGE_PROMPTS, "layout"), "image prompts, concept": (IMAGE_PROMPTS, "concept"),
         "morph, layout": (MORPH, "layout")}
@@ -65,7 +66,7 @@ def _of_pictures(weaver: Weaver) -> Iterator[Line]:
 
 
 def _between(weaver: Weaver, first: Trial, last: Trial, kind: str, between: str) -> np.ndarray:
-    prompt, scale = ("", MORPH_SCALE) if kind == MORPH else (first.prompt, 5.0)
+    prompt, scale = ("", MORPH_SCALE) if kind == MORPH else (first.prompt, SCALE)
     return between_pictures(weaver.model, (first.scene, last.scene), settings_of(kind, between, FRAMES), prompt, scale,
                             first.seeds[0])
 

@@ -35,19 +35,24 @@ class Weaver:
     def __init__(self, model: LatentDiffusion, steps: int = STEPS):
         self.model, self._steps = model, steps
 
-    @torch.no_grad()
     def strip(self, pair: Pair, arm: Arm, ts: Sequence[float] = tuple(quantiles(FRAMES))) -> np.ndarray:
         """Frames at `ts`, ascending from 0 to 1: [n, H, W, 3] of 0..255."""
+        pictures = self.model.decode(self.latents(pair, arm, ts))
+        return np.stack([np.asarray(tensor_picture(each)) for each in pictures])
+
+    @torch.no_grad()
+    def latents(self, pair: Pair, arm: Arm, ts: Sequence[float]) -> torch.Tensor:
+        """[n, 4, h, w]"""
         last, first_seed, last_seed = len(ts) - 1, pair.seeds[0], pair.seeds[arm.own_seeds]
         texts = self.model.text([pair.first] * last + [pair.last])
         empty = self.model.text([""]).expand(len(ts), -1, -1)
         request = Request(pair.first, [first_seed] * last + [last_seed], steps=self._steps)
-        method = self._method(arm, [Between(0, last, t) for t in ts])
+        method = self.method(arm, [Between(0, last, t) for t in ts])
         with Generation(EmbeddedModel(self.model), [], Settings(), method=method) as generation:
-            latents = sample(GuidedModel(self.model, texts, empty, SCALE, generation), request, generation.started)
-        return np.stack([np.asarray(tensor_picture(each)) for each in self.model.decode(latents)])
+            return sample(GuidedModel(self.model, texts, empty, SCALE, generation), request, generation.started)
 
-    def _method(self, arm: Arm, strip: Sequence[Between]) -> Interpolation:
+    def method(self, arm: Arm, strip: Sequence[Between]) -> Interpolation:
+        """How the images of a strip are made, the ends among them."""
         if arm.texts == "blended":
             until = self.after(arm.share)
             return Interpolation(strip, Phases(arm.variant, until))
