@@ -35,7 +35,8 @@ def between_pictures(model: LatentDiffusion, scenes: Sequence[Scene], settings: 
     """The frames between two scenes, [n, H, W, 3] of 0..255. A morph's ends are the pictures' reconstructions."""
     own, strips = EmbeddedModel(model), Strips(settings, range(1))
     images = [_prepared(model, scene, settings, prompt, number) for number, scene in enumerate(scenes, 1)]
-    phases = Phases(settings.variant, Weaver(model, steps).after(settings.interpolated_share))
+    early, late = settings.variants
+    phases = Phases(early, Weaver(model, steps).after(settings.interpolated_share), late)
     with Generation(own, strips.reading(images), settings, acting=strips.acting(images),
                     of_readers=partial(strips.method, phases, own, images)) as generation:
         rows = 1 + len(generation.beside)
