@@ -15,7 +15,7 @@ from benchmarks.quality.arm import Claim
 from benchmarks.quality.between.adaptive import adaptive
 from benchmarks.quality.between.arms import CLAIMS, OWN, PLACED, SAME, TABLES, Arm
 from benchmarks.quality.between.measuring import MEASURED, measure, missing
-from benchmarks.quality.between.pairs import BOTH, KINDS, PATTERN, SHAPE, pair
+from benchmarks.quality.between.pairs import BOTH, KINDS, PATTERN, SHAPE, pair, pictures
 from benchmarks.quality.between.picture_strips import between_pictures, settings_of
 from benchmarks.quality.between.report import HEADING, of_table, order, put_into, section, sheet_file, table
 from benchmarks.quality.between.sheets import Line, first_pairs, save
@@ -52,6 +52,13 @@ def test_pairs_are_fixed_and_of_all_kinds_equally():
         assert (first_shape != last_shape) == (each.kind in (SHAPE, BOTH))
         assert (first_pattern != last_pattern) == (each.kind in (PATTERN, BOTH))
         assert len(first_pattern) == len(last_pattern) == (each.kind != SHAPE)
+
+
+def test_pictures_of_patterns_are_what_their_prompts_say_and_never_drawn_in_training():
+    for given in first_pairs(PATTERN):
+        for prompt, scene in zip((given.first, given.last), pictures(given), strict=True):
+            assert prompt.endswith(f"{scene.material.pattern} {scene.shape}") and scene.held_out
+        assert pictures(given) == pictures(given)
 
 
 def flat(*greys: int) -> np.ndarray:
@@ -179,6 +186,8 @@ def test_the_section_says_what_the_distance_is_above_the_table(tmp_path):
     assert text.startswith(f"{HEADING}\n") and "LPIPS" in above and "8 x 8 pixels" in above
     assert "embedded" in above and "real checkpoint" in above and "--tables same --pairs 6" in above
     assert "| fused outer | 0.1025 [0.1012, 0.1038] | 0.5000 [0.5000, 0.5000] | 0.2500 [0.2500, 0.2500] |" in below
+    assert "| consistency, smoothness | shape to shape | pattern to pattern | both |" in below
+    assert "\n| fused outer | 0.1015, 0.500 | 0.1025, 0.500 | 0.1035, 0.500 |\n" in below
     assert "Noise of its own" not in text and "Adaptive places" not in text
     assert text.count("![") == 1 and f"({tmp_path.name}/between_shapes_sheet.jpg)" in text
     assert table(of_table(known_of(OWN), OWN)).count("\n") == 1 + len(OWN)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedded.pictures import PATTERNS, SHAPES, with_article
+from embedded.pictures import PATTERNS, SHAPES, Scene, random_scene, with_article
 
 SHAPE, PATTERN, BOTH = KINDS = "shape to shape", "pattern to pattern", "both"
 """In turn, so that pairs are of all kinds equally."""
@@ -39,3 +39,12 @@ def pair(number: int) -> Pair:
         shapes = shapes[:1] * 2
     first, last = (with_article(pattern + shape) for pattern, shape in zip(patterns, shapes, strict=True))
     return Pair(number, kind, first, last, (2 * number, 2 * number + 1))
+
+
+def pictures(given: Pair) -> tuple[Scene, Scene]:
+    """Of a pair that names patterns: what its prompts say, as pictures of combinations that were held out of
+    training."""
+    rng = np.random.default_rng([81, given.number])
+    first, last = (random_scene(rng, shape=shape, pattern=pattern, held_out=True) for _, pattern, shape in
+                   (prompt.split() for prompt in (given.first, given.last)))
+    return first, last

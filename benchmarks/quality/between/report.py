@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.quality.arm import Claim, Part
-from benchmarks.quality.between.about import ABOUT, ORDER, PLACES
+from benchmarks.quality.between.about import ABOUT, BY_KIND, ORDER, PLACES, SEEN
 from benchmarks.quality.between.arms import ADAPTIVE, CLAIMS, EVEN, PLACED, TABLES, Arm
 from benchmarks.quality.between.measuring import MEASURED
+from benchmarks.quality.between.pairs import KINDS, pair
 from benchmarks.quality.bootstrap import Mean, difference, mean
 from benchmarks.quality.report import AGREES, Figures, Known, by_arm, verdict
 
@@ -20,7 +21,7 @@ BELOW = ("consistency", "largest")
 SHEETS = {"shapes": "shape to shape", "patterns": "pattern to pattern", "pictures": "picture to picture"}
 
 TITLES = {"same": "### The same noise at both ends", "own": "### Noise of its own at each end",
-          "places": "### Adaptive places"}
+          "places": "### Adaptive places", "sheets": "### Sheets"}
 
 
 def section(known: Known, pictures: Path) -> str:
@@ -28,8 +29,10 @@ def section(known: Known, pictures: Path) -> str:
     parts = [HEADING, ABOUT]
     for name, arms in TABLES.items():
         if found := of_table(known, arms):
-            parts += [TITLES[name], _made(name, found), table(found), *_ordered(name, found)]
-    return "\n\n".join([*parts, *_sheets(pictures)]) + "\n"
+            parts += [TITLES[name], _made(name, found), table(found), *_ordered(name, found),
+                      *([BY_KIND, by_kind(known, arms)] if name != "places" else [])]
+    sheets = _sheets(pictures)
+    return "\n\n".join([*parts, *([TITLES["sheets"], SEEN] if sheets else []), *sheets]) + "\n"
 
 
 def of_table(known: Known, arms: Mapping[str, Arm]) -> dict[str, dict[str, list[float]]]:
@@ -48,6 +51,18 @@ def table(found: Mapping[str, Figures]) -> str:
     lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "| --- |" + " --- |" * len(COLUMNS)]
     for arm, figures in found.items():
         lines.append(f"| {arm} | " + " | ".join(_shown(mean(figures[figure])) for figure in COLUMNS) + " |")
+    return "\n".join(lines)
+
+
+def by_kind(known: Known, arms: Mapping[str, Arm]) -> str:
+    """Mean consistency and smoothness for each kind of pair."""
+    found = {kind: of_table({done: figures for done, figures in known.items()
+                             if done[0] == MEASURED and pair(done[2]).kind == kind}, arms) for kind in KINDS}
+    found = {kind: each for kind, each in found.items() if each}
+    lines = ["| consistency, smoothness | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
+    for arm in arms:
+        means = [[mean(of[arm][figure]).value for figure in ("consistency", "smoothness")] for of in found.values()]
+        lines.append(f"| {arm} | " + " | ".join("{:.4f}, {:.3f}".format(*each) for each in means) + " |")
     return "\n".join(lines)
 
 

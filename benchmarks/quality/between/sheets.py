@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.quality.between.arms import DENOISING, FRAMES, INNER, OUTER, PURE_INNER, PURE_OUTER, SAME, TEXT
-from benchmarks.quality.between.pairs import PATTERN, SHAPE, Pair, pair
+from benchmarks.quality.between.arms import DENOISING, FRAMES, INNER, OUTER, OWN, PURE_INNER, PURE_OUTER, SAME, TEXT
+from benchmarks.quality.between.pairs import PATTERN, SHAPE, Pair, pair, pictures
 from benchmarks.quality.between.picture_strips import between_pictures, settings_of
 from benchmarks.quality.between.report import sheet_file
 from benchmarks.quality.between.weaving import SCALE, Weaver
-from benchmarks.quality.trials import HELD_OUT, Trial, trial
+from benchmarks.quality.trials import HELD_OUT, trial
 from embedded.demo import picture_of
+from embedded.pictures import SIZE, Scene, with_article
 from lib_indetail.ask.interpolating import IMAGE_PROMPTS, MORPH
 
 STRIPS = 3
@@ -28,6 +29,7 @@ WAYS = {"image prompts, layout": (IMAGE_PROMPTS, "layout"), "image prompts, conc
         "morph, layout": (MORPH, "layout")}
 MORPH_SCALE = 1.0
 """An empty prompt and a low scale, as the documentation advises."""
+BLANK = np.full((SIZE, SIZE, 3), 255, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Line:
 
 def draw_sheets(weaver: Weaver, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    lines = {"shapes": _of_kind(weaver, SHAPE), "patterns": _of_kind(weaver, PATTERN), "pictures": _of_pictures(weaver)}
+    lines = {"shapes": _shapes(weaver), "patterns": _patterns(weaver), "pictures": _pictures(weaver)}
     return [save(list(each), folder / sheet_file(name)) for name, each in lines.items()]
 
 
@@ -49,26 +51,37 @@ def first_pairs(kind: str) -> list[Pair]:
     return list(islice((each for each in map(pair, count()) if each.kind == kind), STRIPS))
 
 
-def _of_kind(weaver: Weaver, kind: str) -> Iterator[Line]:
-    for given in first_pairs(kind):
+def _shapes(weaver: Weaver) -> Iterator[Line]:
+    for given in first_pairs(SHAPE):
         yield Line(f'"{given.first}" to "{given.last}", the same noise at both ends')
         for name in ROWS:
             yield Line(name, weaver.strip(given, SAME[name]))
 
 
-def _of_pictures(weaver: Weaver) -> Iterator[Line]:
-    for number in range(STRIPS):
-        first, last = trial(HELD_OUT + 2 * number), trial(HELD_OUT + 2 * number + 1)
+def _patterns(weaver: Weaver) -> Iterator[Line]:
+    """By prompts in one way, and between pictures of what the prompts say."""
+    for given in first_pairs(PATTERN):
+        scenes, prompt = pictures(given), with_article(given.first.split()[-1])
+        yield Line(f'"{given.first}" to "{given.last}", by prompts and by pictures')
+        for label, arm in (("same noise", SAME[OUTER]), ("own noises", OWN[OUTER])):
+            yield Line(f"prompts, {label}", [BLANK, *weaver.strip(given, arm)])
+        yield from _between(weaver, scenes, prompt, given.seeds[0])
+
+
+def _pictures(weaver: Weaver) -> Iterator[Line]:
+    for number in range(HELD_OUT, HELD_OUT + 2 * STRIPS, 2):
+        first, last = trial(number), trial(number + 1)
         yield Line(f'Two pictures; image prompts with "{first.prompt}", a morph with no prompt')
-        ends = [np.asarray(picture_of(each.scene)) for each in (first, last)]
-        for label, way in WAYS.items():
-            yield Line(label, [ends[0], *_between(weaver, first, last, *way), ends[1]])
+        yield from _between(weaver, (first.scene, last.scene), first.prompt, first.seeds[0])
 
 
-def _between(weaver: Weaver, first: Trial, last: Trial, kind: str, between: str) -> np.ndarray:
-    prompt, scale = ("", MORPH_SCALE) if kind == MORPH else (first.prompt, SCALE)
-    return between_pictures(weaver.model, (first.scene, last.scene), settings_of(kind, between, FRAMES), prompt, scale,
-                            first.seeds[0])
+def _between(weaver: Weaver, scenes: tuple[Scene, Scene], prompt: str, seed: int) -> Iterator[Line]:
+    """The pictures stand at both sides of the frames."""
+    first, last = (np.asarray(picture_of(scene)) for scene in scenes)
+    for label, (kind, between) in WAYS.items():
+        text, scale = ("", MORPH_SCALE) if kind == MORPH else (prompt, SCALE)
+        frames = between_pictures(weaver.model, scenes, settings_of(kind, between, FRAMES), text, scale, seed)
+        yield Line(label, [first, *frames, last])
 
 
 def save(lines: Sequence[Line], path: Path) -> Path:
