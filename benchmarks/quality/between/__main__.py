@@ -23,7 +23,7 @@ FOLDER = Path("outputs/quality")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.quality.between", description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=42, help="pairs of prompts, of three kinds in turn")
+    parser.add_argument("--pairs", type=int, default=48, help="pairs of prompts, of three kinds in turn")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--report", type=Path, help="instead: a section on all that was measured, in this file in "
