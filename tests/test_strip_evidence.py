@@ -157,7 +157,7 @@ def test_the_order_is_agreed_with_or_contradicted_by_paired_differences():
     said = order([Claim("consistency", "less", "more"), Claim("consistency", "more", "less"),
                   Claim("consistency", "more", "alike"), Claim("smoothness", "more", "less"),
                   Claim("smoothness", "more", "not measured")], found).splitlines()
-    assert said[0] == "2 of 4 lines of the authors' order agree:"
+    assert said[0] == "Lines of the authors' order that agree: 2 of 4."
     lines = said[4:]
     assert lines[0] == "| *less* is below *more* in consistency | +0.0998 [+0.0994, +0.1002] | agrees |"
     assert lines[1].startswith("| *more* is below *less* in consistency | -0.0998 [-0.1002, -0.0994] |")

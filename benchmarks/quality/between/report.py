@@ -79,7 +79,7 @@ def order(claims: Sequence[Claim], found: Mapping[str, Figures]) -> str:
             gained = difference(found[claim.lower][claim.figure], found[claim.higher][claim.figure])
             verdicts.append(verdict(gained))
             lines.append(f"| {_said(claim)} | {_shown(gained, '+')} | {verdicts[-1]} |")
-    told = f"{verdicts.count(AGREES)} of {len(lines)} lines of the authors' order agree:"
+    told = f"Lines of the authors' order that agree: {verdicts.count(AGREES)} of {len(lines)}."
     return "\n".join([told, "", "| the authors' order | difference | here |", "| --- | --- | --- |", *lines])
 
 
