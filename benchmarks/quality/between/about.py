@@ -33,7 +33,8 @@ The model hardly follows the word of a pattern: with the same noise, strips of p
 kind of pair*), and how smoothly they do so tells nothing. They are counted with the others all the same. Between
 patterns this model goes by image prompts, as the sheet of patterns shows. Six pairs were added to the first 42 because
 of them, so that more than 30 move; over those 42, with the same noise, *fused inner* was surely below *denoising
-interpolation* in consistency, and of *fused outer* and *fused inner* that was not decided.
+interpolation* in consistency, and of *fused outer* and *fused inner* that was not decided, nor with noises of their own
+which of these two is smoother.
 
 Consistency alone says little: a strip that stands still and jumps once has a sixth of the distance between its ends,
 and its smoothness is 0.17."""
