@@ -50,6 +50,19 @@ def test_beside_a_unit_the_ends_of_pictures_are_those_of_both(controlled, pictur
     assert apart(frames[:FRAMES]) > 2
 
 
+@pytest.mark.parametrize("family", ["sd2-v", "sdxl", "inpainting"])
+@pytest.mark.parametrize("kind", ["prompts", "image prompts"])
+def test_checkpoints_of_every_family_leave_the_ends_as_they_are(controlled, picture, other, family, kind):
+    fields = checkpoint(family)
+    ends = [{}, {}] if kind == "prompts" else prompts(picture, other)
+    wish = {**STRIP, "interpolate": kind, "frames": 3}
+    frames = controlled.make(indetail={"prompts": ends if kind != "prompts" else [], "shared": wish}, **fields)
+    for frame, end, prompt in zip((frames[0], frames[-1]), ends, ("a star", "a heart"), strict=True):
+        wanted = {"indetail": {"prompts": [end]}} if end else {}
+        assert difference(frame, controlled.make(**wanted, prompt=prompt, **fields)[0]) <= 1
+    assert apart(frames) > 2
+
+
 OTHER = "sd1-other.safetensors"
 TAKING_OVER = {
     "a refiner": {"refiner_checkpoint": OTHER, "refiner_switch_at": 0.5, "steps": 8},
