@@ -43,16 +43,16 @@ def dumped(value) -> bytes:
 
 
 @pytest.fixture
-def names(host, picture, tmp_path, monkeypatch):
+def names(host, picture, other, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("picture.png").write_bytes(base64.b64decode(picture))
     monkeypatch.setitem(sys.modules, "requests", requests_module(host))
-    yield {"mask": encoded(Image.new("L", (8, 8), 128)), "another": picture, "unwanted": picture}
+    yield {"mask": encoded(Image.new("L", (8, 8), 128)), "another": other, "unwanted": picture}
     (host.folder / "indetail_presets.json").unlink()
 
 
 def test_all_examples_run_in_their_order(host, names):
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     made = []
     for example in EXAMPLES:
         exec(example.replace("http://127.0.0.1:7860", host.url), names)
@@ -60,7 +60,8 @@ def test_all_examples_run_in_their_order(host, names):
         names.setdefault("infotext", json.loads(names["answer"]["info"])["infotexts"][0])
     assert "InDetail task: cross-prompt" in names["infotext"]
     assert Image.open(io.BytesIO(base64.b64decode(made[1][0]))).width > 2 * 128
-    assert made[2] != made[0] and made[3] == made[0]
-    assert len(made[4]) == 4
+    assert made[2] != made[0] and made[4] == made[0]
+    assert len(made[3]) == 3 + 1 and len(set(made[3])) == 4
+    assert len(made[5]) == 4
     assert names["seen"]["psnr"] > 20
     assert host.get("/indetail/cache")[1]["inversions"] == 0
