@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from modules.prompt_parser import MulticondLearnedConditioning
 
 from lib_indetail.attention.method import Beside
+from lib_indetail.hosts.webui.for_a_while import with_others
 from lib_indetail.run.host import Change
 
 Encode = Callable[[str], MulticondLearnedConditioning]
@@ -29,39 +31,25 @@ def of_more(value: Any, count: int, beside: Sequence[Beside], encode: Encode | N
     return value
 
 
-@contextlib.contextmanager
-def texts_for_more(p, more: Callable[[Any], Any]) -> Iterator[None]:
+def texts_for_more(p, more: Callable[[Any], Any]) -> AbstractContextManager:
     """Those with which a refiner takes over, which the host gets of `p` anew, are for images beside too."""
-    own, known = p.get_conds, vars(p).get("get_conds")
-    p.get_conds = lambda: tuple(map(more, own()))
-    try:
-        yield
-    finally:
-        del p.get_conds
-        if known is not None:
-            p.get_conds = known
+    own = p.get_conds
+    return with_others(p, get_conds=lambda: tuple(map(more, own())))
 
 
 @contextlib.contextmanager
 def noise_for_more(p, beside: Sequence[Beside], others, spread: Change) -> Iterator[None]:
     """The noise of a sampler's steps is drawn for those beside too, from `others` for those with seeds of their own,
     and is as `spread` has it."""
-    sampler, before = p.sampler, (p.rng, p.all_seeds, p.batch_size)
     first = p.iteration * p.batch_size
     seeds = of_more(list(p.all_seeds[first:first + p.batch_size]), p.batch_size, beside)
     for number, each in enumerate(beside, p.batch_size):
         seeds[number] = seeds[number] if each.seed is None else each.seed
-    p.rng, p.batch_size = _MoreNoise(p.rng, beside, others, spread), p.batch_size + len(beside)
-    p.all_seeds = [0] * (p.iteration * p.batch_size) + seeds
-    known = vars(sampler).get("create_noise_sampler")
-    sampler.create_noise_sampler = _spread_trees(sampler.create_noise_sampler, spread)
-    try:
+    count = p.batch_size + len(beside)
+    with with_others(p, rng=_MoreNoise(p.rng, beside, others, spread), batch_size=count,
+                     all_seeds=[0] * (p.iteration * count) + seeds), \
+            with_others(p.sampler, create_noise_sampler=_spread_trees(p.sampler.create_noise_sampler, spread)):
         yield
-    finally:
-        p.rng, p.all_seeds, p.batch_size = before
-        del sampler.create_noise_sampler
-        if known is not None:
-            sampler.create_noise_sampler = known
 
 
 def _spread_trees(create: Callable, spread: Change) -> Callable:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
+from lib_indetail.hosts.webui.for_a_while import with_others
 from lib_indetail.noise.slerp import slerp
 
 
@@ -18,28 +19,17 @@ def between(own: torch.Tensor, other: torch.Tensor, places: Sequence[float]) -> 
 @contextlib.contextmanager
 def noise_between(p, others, seeds: Sequence[int], places: Sequence[float]) -> Iterator[None]:
     """Of a sampler's steps, at `places` of the way to `others`, which draws for these seeds."""
-    sampler, rng = p.sampler, p.rng
-    known = vars(sampler).get("create_noise_sampler")
-    p.rng = _Between(rng, others, places)
-    sampler.create_noise_sampler = _trees(sampler.create_noise_sampler, seeds, places)
-    try:
+    trees = _trees(p.sampler.create_noise_sampler, seeds, places)
+    with with_others(p, rng=_Between(p.rng, others, places)), with_others(p.sampler, create_noise_sampler=trees):
         yield
-    finally:
-        p.rng = rng
-        del sampler.create_noise_sampler
-        if known is not None:
-            sampler.create_noise_sampler = known
 
 
 def _trees(create: Callable, seeds: Sequence[int], places: Sequence[float]) -> Callable:
     """Of samplers that draw their noise from trees, one for each seed."""
     def indetail_noise_sampler(x, sigmas, p):
-        own, before = create(x, sigmas, p), p.all_seeds
-        p.all_seeds = [0] * (p.iteration * p.batch_size) + list(seeds)
-        try:
+        own = create(x, sigmas, p)
+        with with_others(p, all_seeds=[0] * (p.iteration * p.batch_size) + list(seeds)):
             other = create(x, sigmas, p)
-        finally:
-            p.all_seeds = before
         return own and (lambda *levels: between(own(*levels), other(*levels), places))
 
     return indetail_noise_sampler
