@@ -303,3 +303,18 @@ def of_a_reference(x, kwargs):
     latents, sigma = probe.level
     shown, latents = x[:len(latents), :4], latents / (1 + sigma ** 2) ** 0.5
     return shown.shape != latents.shape or not torch.allclose(shown, latents, atol=1e-3)
+
+
+class SmallTower(torch.nn.Module):
+    """What a host looks at pictures with, of few numbers; it notes what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def preprocess(self, picture):
+        return torch.tensor(list(picture.resize((4, 4)).getdata())).float().T.reshape(3, 4, 4) / 255
+
+    def encode_image(self, pixels):
+        probe.notes.append(f"tower: {list(pixels.shape)} {pixels.dtype}")
+        return (self.weight * pixels).flatten(1)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from indetail_obstacles import OBSTACLES, WITHIN
 from indetail_watching import (
     Model,
+    SmallTower,
     denoised,
     each_call_twice,
     evaluated,
@@ -77,19 +78,6 @@ class ProbeScript(scripts.Script):
         if probe.nested and not getattr(p, "indetail_probe_inner", False):
             probe.nested = False
             probe.notes.append(f"inner: {inner_generation(p)}")
-
-
-class SmallTower(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-
-    def preprocess(self, picture):
-        return torch.tensor(list(picture.resize((4, 4)).getdata())).float().T.reshape(3, 4, 4) / 255
-
-    def encode_image(self, pixels):
-        probe.notes.append(f"tower: {list(pixels.shape)} {pixels.dtype}")
-        return (self.weight * pixels).flatten(1)
 
 
 def inner_generation(p):
